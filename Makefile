@@ -1,0 +1,100 @@
+# forge_comm: `make demo` shows it, `make check` tests it. Neither needs
+# anything installed but make itself. The rest is an ordinary PGXS build:
+# make, make install, make installcheck; in a directory of its own as well.
+
+srcdir := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+
+# Scripts in tools/, kept apart because pg_config may not be there yet
+TOOLS = demo check check-matrix bench format format-check
+
+ifneq (,$(filter $(TOOLS),$(MAKECMDGOALS)))
+
+.PHONY: $(TOOLS)
+$(TOOLS):
+	@$(srcdir)/tools/$@
+
+else
+
+EXTENSION = forge_comm
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(srcdir)/forge_comm.control)
+
+MODULE_big = forge_comm
+OBJS = \
+	src/forge_comm.o \
+	src/context.o \
+	src/memberships.o \
+	src/rules.o \
+	src/lookup.o \
+	src/tenancy.o \
+	src/timestamps.o \
+	src/soft_delete.o \
+	src/messages.o
+
+# The parts of the install script, in the order in which they run
+SQL_PARTS = \
+	src/schema.sql \
+	src/relation.sql \
+	src/rules.sql \
+	src/context.sql \
+	src/tenancy.sql \
+	src/timestamps.sql \
+	src/soft_delete.sql \
+	src/messages.sql \
+	src/chat_schema.sql \
+	src/privileges.sql
+DATA_built = forge_comm--$(EXTVERSION).sql
+
+REGRESS = \
+	context \
+	tenancy \
+	timestamps \
+	soft_delete \
+	messages \
+	chat_schema \
+	existing_app \
+	bad_input \
+	privileges
+
+REGRESS_OPTS = --load-extension=forge_comm
+
+# Specs are in test/specs, their expected output beside the others' in
+# expected/, where pg_isolation_regress looks because it is the output folder's
+ISOLATION =
+ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
+
+# Callbacks and PostgreSQL's own headers leave parameters unused. Warnings are
+# errors in CI only
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter $(if $(filter true,$(CI))$(WERROR),-Werror)
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+
+# Bitcode only helps JIT: do without where PostgreSQL's clang is missing
+CLANG := $(shell sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.global)
+ifeq (,$(shell command -v $(CLANG)))
+override with_llvm = no
+endif
+
+include $(PGXS)
+
+$(DATA_built): $(SQL_PARTS) forge_comm.control
+	printf '%s\n' '\echo Use "CREATE EXTENSION forge_comm" to load this file. \quit' > $@
+	cat $(filter %.sql,$^) >> $@
+
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(srcdir)/src/*.h) | $(CURDIR)/src
+
+# What the lists above name, for tools/check-lists
+.PHONY: list
+list:
+	@printf '%s\n' $(OBJS:.o=.c) $(SQL_PARTS) $(REGRESS:%=sql/%.sql) $(ISOLATION:%=test/specs/%.spec)
+
+# Only a build in another directory has to make these
+$(CURDIR)/src:
+	$(MKDIR_P) $@
+ifdef VPATH
+installcheck: $(CURDIR)/expected
+$(CURDIR)/expected:
+	ln -s $(abspath $(srcdir))/expected $@
+endif
+
+endif

@@ -1,0 +1,739 @@
+/*
+ * context.c
+ *		Who is asking: the workspaces and the user of the transaction.
+ *
+ * The context is carried by one string GUC.  That way savepoints, the end of
+ * the transaction, DISCARD ALL and parallel workers treat it as they should.
+ * What sets it apart from other GUCs is its check hook: the only values taken
+ * are the empty one, our setter's, and those that a starting parallel worker
+ * gets from its leader.
+ *
+ * The value is "user=7;scope=42:owner,43:member", or
+ * "service=nightly job;scope=*", workspaces ascending.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/parallel.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "context.h"
+#include "memberships.h"
+
+#define GUC_NAME "forge_comm.context"
+
+/*
+ * A parsed context: one chunk of memory, as GUC machinery wants it, with the
+ * strings at its end.
+ */
+typedef struct Context
+{
+	bool		has_user;
+	int64		user;
+	const char *reason;			/* of a service context, else NULL */
+	bool		everywhere;
+	int			nworkspaces;
+	int64	   *workspaces;		/* ascending */
+	const char **roles;			/* in the same order, "" where unknown */
+} Context;
+
+typedef enum MissingContext
+{
+	MISSING_ERROR,
+	MISSING_EMPTY
+} MissingContext;
+
+static const struct config_enum_entry missing_context_options[] = {
+	{"error", MISSING_ERROR, false},
+	{"empty", MISSING_EMPTY, false},
+	{NULL, 0, false}
+};
+
+static char *context_string = NULL;
+static int	missing_context = MISSING_ERROR;
+static bool allow_bypass_role = false;
+
+static const Context *current = NULL;	/* NULL: there is no context */
+static bool setting = false;	/* the value being set is our own */
+static bool dropped = false;	/* somebody reset it in this transaction */
+
+/* ---------------------------------------------------------------- parsing */
+
+/* Undo append_escaped in place. */
+static void
+unescape(char *text)
+{
+	char	   *out = text;
+
+	for (char *in = text; *in; in++)
+	{
+		if (in[0] == '%' && isxdigit((unsigned char) in[1]) &&
+			isxdigit((unsigned char) in[2]))
+		{
+			char		hex[3] = {in[1], in[2], '\0'};
+
+			*out++ = (char) strtol(hex, NULL, 16);
+			in += 2;
+		}
+		else
+			*out++ = *in;
+	}
+	*out = '\0';
+}
+
+/* Keep a text apart from the signs that structure the value. */
+static void
+append_escaped(StringInfo out, const char *text)
+{
+	for (; *text; text++)
+	{
+		if (strchr("%;:,=*", *text) || (unsigned char) *text < ' ')
+			appendStringInfo(out, "%%%02X", (unsigned char) *text);
+		else
+			appendStringInfoChar(out, *text);
+	}
+}
+
+/* Read "id:role,id:role,..."; the text is cut up and stays in use. */
+static bool
+parse_scope(char *text, Context *context)
+{
+	if (strcmp(text, "*") == 0)
+	{
+		context->everywhere = true;
+		return true;
+	}
+	while (*text)
+	{
+		int			n = context->nworkspaces;
+		char	   *end;
+		char	   *next = strchr(text, ',');
+
+		if (next)
+			*next = '\0';
+		errno = 0;
+		context->workspaces[n] = strtoll(text, &end, 10);
+		if (errno || end == text || *end != ':')
+			return false;
+		if (n > 0 && context->workspaces[n] <= context->workspaces[n - 1])
+			return false;
+		unescape(end + 1);
+		context->roles[n] = end + 1;
+		context->nworkspaces++;
+		text = next ? next + 1 : end + 1 + strlen(end + 1);
+		if (!next)
+			break;
+	}
+	return true;
+}
+
+static bool
+parse_field(char *field, Context *context)
+{
+	char	   *value = strchr(field, '=');
+	char	   *end;
+
+	if (value == NULL)
+		return false;
+	*value++ = '\0';
+	if (strcmp(field, "scope") == 0)
+		return parse_scope(value, context);
+	if (strcmp(field, "service") == 0)
+	{
+		unescape(value);
+		context->reason = value;
+		return true;
+	}
+	if (strcmp(field, "user") == 0)
+	{
+		errno = 0;
+		context->user = strtoll(value, &end, 10);
+		context->has_user = true;
+		return errno == 0 && end != value && *end == '\0';
+	}
+	return false;
+}
+
+/* Parse a value into a chunk from malloc; NULL if it is malformed. */
+static Context *
+parse_context(const char *value)
+{
+	Size		length = strlen(value) + 1;
+	Size		most = 1;
+	Context    *context;
+	char	   *text;
+	char	   *next;
+
+	for (const char *p = value; *p; p++)
+		most += (*p == ',');
+
+	context = guc_malloc(LOG, sizeof(Context) +
+						 most * (sizeof(int64) + sizeof(char *)) + length);
+	if (context == NULL)
+		return NULL;
+	memset(context, 0, sizeof(Context));
+	context->workspaces = (int64 *) (context + 1);
+	context->roles = (const char **) (context->workspaces + most);
+	text = (char *) (context->roles + most);
+	memcpy(text, value, length);
+
+	for (; text; text = next)
+	{
+		next = strchr(text, ';');
+		if (next)
+			*next++ = '\0';
+		if (!parse_field(text, context))
+		{
+			guc_free(context);
+			return NULL;
+		}
+	}
+	return context;
+}
+
+static char *
+format_context(const Context *context)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	if (context->has_user)
+		appendStringInfo(&out, "user=" INT64_FORMAT ";", context->user);
+	if (context->reason)
+	{
+		appendStringInfoString(&out, "service=");
+		append_escaped(&out, context->reason);
+		appendStringInfoChar(&out, ';');
+	}
+	appendStringInfoString(&out, "scope=");
+	if (context->everywhere)
+		appendStringInfoChar(&out, '*');
+	for (int i = 0; i < context->nworkspaces; i++)
+	{
+		appendStringInfo(&out, "%s" INT64_FORMAT ":", i ? "," : "",
+						 context->workspaces[i]);
+		append_escaped(&out, context->roles[i]);
+	}
+	return out.data;
+}
+
+/* --------------------------------------------------------------- carrying */
+
+/* May a value come from whoever gives this one? */
+static bool
+context_authorised(void)
+{
+	return setting || InitializingParallelWorker;
+}
+
+static bool
+check_context(char **newval, void **extra, GucSource source)
+{
+	*extra = NULL;
+	if (*newval == NULL || **newval == '\0')
+		return true;
+	if (!context_authorised())
+	{
+		GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
+		GUC_check_errmsg("parameter \"%s\" cannot be set directly", GUC_NAME);
+		GUC_check_errhint("Call forge_comm.set_context().");
+		return false;
+	}
+	*extra = parse_context(*newval);
+	return *extra != NULL;
+}
+
+/*
+ * Plans may hold an index condition on the ids in scope, which says nothing
+ * where the scope is everything; so plans do not outlive that difference.
+ */
+static void
+assign_context(const char *newval, void *extra)
+{
+	const Context *old = current;
+
+	current = extra;
+	if ((old && old->everywhere) != (current && current->everywhere))
+		ResetPlanCache();
+	if (old && !current && !setting && IsTransactionState())
+		dropped = true;
+}
+
+static void
+forget_dropped(XactEvent event, void *arg)
+{
+	dropped = false;
+}
+
+static void
+carry_context(const Context *context, bool is_local)
+{
+	char	   *value = format_context(context);
+
+	setting = true;
+	PG_TRY();
+	{
+		(void) set_config_option(GUC_NAME, value, PGC_USERSET, PGC_S_SESSION,
+								 is_local ? GUC_ACTION_LOCAL : GUC_ACTION_SET,
+								 true, 0, false);
+	}
+	PG_FINALLY();
+	{
+		setting = false;
+	}
+	PG_END_TRY();
+	pfree(value);
+}
+
+/* ---------------------------------------------------------------- reading */
+
+static const Context *
+context_or_error(void)
+{
+	if (current == NULL && missing_context == MISSING_ERROR)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("there is no workspace context"),
+				 errhint("Call forge_comm.set_context(user_id => ..., workspace_id => ...) first, in each transaction.")));
+	return current;
+}
+
+/* The place of a workspace in the scope; -1 if it is not there. */
+static int
+scope_position(const Context *context, int64 workspace)
+{
+	int			low = 0;
+	int			high = context->nworkspaces - 1;
+
+	while (low <= high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (context->workspaces[middle] == workspace)
+			return middle;
+		if (context->workspaces[middle] < workspace)
+			low = middle + 1;
+		else
+			high = middle - 1;
+	}
+	return -1;
+}
+
+static bool
+in_scope(const Context *context, int64 workspace)
+{
+	return context->everywhere || scope_position(context, workspace) >= 0;
+}
+
+bool
+context_is_everywhere(void)
+{
+	return current && current->everywhere;
+}
+
+bool
+context_bypassed(void)
+{
+	return has_bypassrls_privilege(GetUserId());
+}
+
+void
+context_require(void)
+{
+	(void) context_or_error();
+}
+
+bool
+context_allows(int64 workspace)
+{
+	const Context *context = context_or_error();
+
+	return context && in_scope(context, workspace);
+}
+
+int
+context_workspaces(const int64 **ids)
+{
+	*ids = current ? current->workspaces : NULL;
+	return current ? current->nworkspaces : 0;
+}
+
+bool
+context_pinned(int64 *workspace)
+{
+	if (current == NULL || current->everywhere || current->nworkspaces != 1)
+		return false;
+	*workspace = current->workspaces[0];
+	return true;
+}
+
+bool
+context_user(int64 *user)
+{
+	if (current == NULL || !current->has_user)
+		return false;
+	*user = current->user;
+	return true;
+}
+
+/* ---------------------------------------------------------------- setting */
+
+/* One answer for "no such workspace" and "not yours". */
+static void
+refuse_workspace(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("the workspace does not exist or is not in scope"),
+			 errhint("Name a workspace of which the user is an active member, within the scope that this transaction already has.")));
+}
+
+static void
+refuse_widening(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("the context can only be narrowed in a transaction"),
+			 errhint("End this transaction, and for a session context call RESET forge_comm.context, then set the new one.")));
+}
+
+/*
+ * A role that row security does not bind gets no context: it would suggest an
+ * enforcement that is not there.
+ */
+static void
+check_may_set(void)
+{
+	if (!allow_bypass_role && context_bypassed())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("a role that bypasses row security cannot have a context"),
+				 errdetail("Nothing would be enforced for a superuser or a role with BYPASSRLS."),
+				 errhint("Connect as an application role.")));
+	if (dropped && current == NULL)
+		refuse_widening();
+}
+
+static Context *
+new_context(int nworkspaces)
+{
+	Context    *context = palloc0(sizeof(Context));
+
+	context->workspaces = palloc(Max(nworkspaces, 1) * sizeof(int64));
+	context->roles = palloc(Max(nworkspaces, 1) * sizeof(char *));
+	return context;
+}
+
+static void
+add_workspace(Context *context, int64 workspace, const char *role)
+{
+	context->workspaces[context->nworkspaces] = workspace;
+	context->roles[context->nworkspaces++] = role;
+}
+
+/* What of a user's memberships is in the scope that stands. */
+static Context *
+scope_of_memberships(const Membership *memberships, int n)
+{
+	Context    *context = new_context(n);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (current == NULL || in_scope(current, memberships[i].workspace))
+			add_workspace(context, memberships[i].workspace, memberships[i].role);
+	}
+	return context;
+}
+
+static Context *
+scope_of_workspace(int64 workspace, const char *role)
+{
+	Context    *context = new_context(1);
+
+	if (current && !in_scope(current, workspace))
+		refuse_workspace();
+	add_workspace(context, workspace, role);
+	return context;
+}
+
+/* The scope that a user's memberships give, as a whole or for one workspace. */
+static Context *
+scope_from_table(bool has_user, int64 user, bool has_workspace, int64 workspace)
+{
+	Membership *memberships;
+	int			n;
+
+	if (!has_user)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("user_id must not be null"),
+				 errhint("Memberships are registered, so the scope follows from the user.")));
+	n = memberships_of(user, &memberships);
+	if (!has_workspace)
+		return scope_of_memberships(memberships, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (memberships[i].workspace == workspace)
+			return scope_of_workspace(workspace, memberships[i].role);
+	}
+	refuse_workspace();
+	return NULL;
+}
+
+static Context *
+scope_on_trust(bool has_workspace, int64 workspace)
+{
+	if (!has_workspace)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("workspace_id must not be null"),
+				 errhint("Name the workspace, or register the table of memberships with forge_comm.use_memberships().")));
+	return scope_of_workspace(workspace, "");
+}
+
+PG_FUNCTION_INFO_V1(forge_comm_set_context);
+PG_FUNCTION_INFO_V1(forge_comm_pin_workspace);
+PG_FUNCTION_INFO_V1(forge_comm_set_service_context);
+
+/* set_context(user_id, workspace_id, is_local) */
+Datum
+forge_comm_set_context(PG_FUNCTION_ARGS)
+{
+	bool		has_user = !PG_ARGISNULL(0);
+	bool		has_workspace = !PG_ARGISNULL(1);
+	int64		user = has_user ? PG_GETARG_INT64(0) : 0;
+	int64		workspace = has_workspace ? PG_GETARG_INT64(1) : 0;
+	Context    *context;
+
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("is_local must not be null"),
+				 errhint("Pass true for this transaction, false for the session.")));
+	check_may_set();
+	if (current && !current->reason &&
+		(has_user != current->has_user || user != current->user))
+		refuse_widening();
+
+	context = memberships_registered() ?
+		scope_from_table(has_user, user, has_workspace, workspace) :
+		scope_on_trust(has_workspace, workspace);
+	context->has_user = has_user;
+	context->user = user;
+	carry_context(context, PG_GETARG_BOOL(2));
+	PG_RETURN_VOID();
+}
+
+/* pin_workspace(workspace_id): narrow the scope to one workspace. */
+Datum
+forge_comm_pin_workspace(PG_FUNCTION_ARGS)
+{
+	const Context *old = current;
+	Context    *context;
+	int64		workspace;
+	int			position;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("workspace_id must not be null"),
+				 errhint("Name the workspace to narrow the scope to.")));
+	if (old == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("there is no workspace context to narrow"),
+				 errhint("Call forge_comm.set_context() first.")));
+
+	workspace = PG_GETARG_INT64(0);
+	position = scope_position(old, workspace);
+	context = scope_of_workspace(workspace, position < 0 ? "" : old->roles[position]);
+	context->has_user = old->has_user;
+	context->user = old->user;
+	context->reason = old->reason;
+	carry_context(context, true);
+	PG_RETURN_VOID();
+}
+
+/* set_service_context(reason): all workspaces, for jobs and migrations. */
+Datum
+forge_comm_set_service_context(PG_FUNCTION_ARGS)
+{
+	Context    *context = new_context(0);
+
+	if (PG_ARGISNULL(0) || VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("reason must not be null or empty"),
+				 errhint("Say what the service context is for.")));
+	check_may_set();
+	if (current && !current->everywhere)
+		refuse_widening();
+
+	context->reason = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	context->everywhere = true;
+	carry_context(context, true);
+	PG_RETURN_VOID();
+}
+
+/* -------------------------------------------------------------- accessors */
+
+PG_FUNCTION_INFO_V1(forge_comm_current_user_id);
+PG_FUNCTION_INFO_V1(forge_comm_current_workspace_id);
+PG_FUNCTION_INFO_V1(forge_comm_workspace_ids);
+PG_FUNCTION_INFO_V1(forge_comm_has_role);
+PG_FUNCTION_INFO_V1(forge_comm_context);
+
+/* current_user_id() */
+Datum
+forge_comm_current_user_id(PG_FUNCTION_ARGS)
+{
+	int64		user;
+
+	if (!context_user(&user))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(user);
+}
+
+/* current_workspace_id(): the workspace, if the scope holds just one. */
+Datum
+forge_comm_current_workspace_id(PG_FUNCTION_ARGS)
+{
+	int64		workspace;
+
+	if (!context_pinned(&workspace))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(workspace);
+}
+
+static Datum
+workspaces_array(const Context *context)
+{
+	int			n = context ? context->nworkspaces : 0;
+	Datum	   *ids = palloc(Max(n, 1) * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(context->workspaces[i]);
+	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/*
+ * workspace_ids(): the scope as an array.  Index conditions are made of it,
+ * so where the scope has no list an error must keep rows from going missing.
+ */
+Datum
+forge_comm_workspace_ids(PG_FUNCTION_ARGS)
+{
+	const Context *context = context_or_error();
+
+	if (context && context->everywhere)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a service context has no list of workspaces"),
+				 errhint("Call forge_comm.in_workspace(), or set the service context in a statement of its own, before the query.")));
+	PG_RETURN_DATUM(workspaces_array(context));
+}
+
+/* has_role(workspace_id, VARIADIC roles): from the context, without a query. */
+Datum
+forge_comm_has_role(PG_FUNCTION_ARGS)
+{
+	const Context *context = context_or_error();
+	Datum	   *roles;
+	bool	   *nulls;
+	int			n;
+	int			position;
+
+	if (context == NULL)
+		PG_RETURN_BOOL(false);
+	if (context->everywhere)
+		PG_RETURN_BOOL(true);
+	position = scope_position(context, PG_GETARG_INT64(0));
+	if (position < 0 || context->roles[position][0] == '\0')
+		PG_RETURN_BOOL(false);
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
+					  &roles, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (!nulls[i] &&
+			strcmp(TextDatumGetCString(roles[i]), context->roles[position]) == 0)
+			PG_RETURN_BOOL(true);
+	}
+	PG_RETURN_BOOL(false);
+}
+
+/* context(): all of it, for people to look at; nulls where there is none. */
+Datum
+forge_comm_context(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Datum		values[4] = {0};
+	bool		nulls[4] = {true, true, true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (current && current->has_user)
+	{
+		values[0] = Int64GetDatum(current->user);
+		nulls[0] = false;
+	}
+	if (current && !current->everywhere)
+	{
+		int			n = current->nworkspaces;
+		Datum	   *roles = palloc(Max(n, 1) * sizeof(Datum));
+
+		for (int i = 0; i < n; i++)
+			roles[i] = CStringGetTextDatum(current->roles[i]);
+		values[1] = workspaces_array(current);
+		values[2] = PointerGetDatum(construct_array(roles, n, TEXTOID, -1, false,
+													TYPALIGN_INT));
+		nulls[1] = nulls[2] = false;
+	}
+	if (current && current->reason)
+	{
+		values[3] = CStringGetTextDatum(current->reason);
+		nulls[3] = false;
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
+													  values, nulls)));
+}
+
+void
+context_init(void)
+{
+	DefineCustomStringVariable(GUC_NAME,
+							   "Who is asking: the user and the workspaces in scope.",
+							   "Set by forge_comm.set_context() and its kin only.",
+							   &context_string, "", PGC_USERSET,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   check_context, assign_context, NULL);
+	DefineCustomEnumVariable("forge_comm.missing_context",
+							 "What a query on guarded tables gets without a context.",
+							 "\"error\" says what to call; \"empty\" shows no rows.",
+							 &missing_context, MISSING_ERROR, missing_context_options,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("forge_comm.allow_bypass_role",
+							 "Lets roles that bypass row security have a context.",
+							 "Nothing is enforced for them all the same.",
+							 &allow_bypass_role, false, PGC_SUSET, 0,
+							 NULL, NULL, NULL);
+	RegisterXactCallback(forget_dropped, NULL);
+}

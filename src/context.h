@@ -1,0 +1,31 @@
+/*
+ * context.h
+ *		Who is asking: the workspaces and the user of the transaction.
+ */
+#ifndef FORGE_COMM_CONTEXT_H
+#define FORGE_COMM_CONTEXT_H
+
+#include "postgres.h"
+
+/* Every workspace, as a service or because the role bypasses row security? */
+extern bool context_is_everywhere(void);
+extern bool context_bypassed(void);
+
+/* An error if there is no context, unless missing ones are to be empty. */
+extern void context_require(void);
+
+/* Is this workspace in scope?  Without a context: an error, or just no. */
+extern bool context_allows(int64 workspace);
+
+/* The ids in scope, ascending; none where there is no context. */
+extern int	context_workspaces(const int64 **ids);
+
+/* The one workspace of the scope, if it holds just one. */
+extern bool context_pinned(int64 *workspace);
+
+/* The user, if there is one. */
+extern bool context_user(int64 *user);
+
+extern void context_init(void);
+
+#endif							/* FORGE_COMM_CONTEXT_H */

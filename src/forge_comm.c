@@ -1,0 +1,29 @@
+/*
+ * forge_comm.c
+ *		A messaging database that keeps its own rules.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "context.h"
+#include "memberships.h"
+#include "rules.h"
+#include "soft_delete.h"
+#include "timestamps.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	rules_init();
+	memberships_init();
+	context_init();
+	timestamps_init();
+	soft_delete_init();
+	MarkGUCPrefixReserved("forge_comm");
+}

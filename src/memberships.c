@@ -1,0 +1,429 @@
+/*
+ * memberships.c
+ *		Who belongs to which workspace, from the application's own table.
+ *
+ * The table is named by the one row of forge_comm.settings.  Its rows are
+ * read straight from an index: no query runs, so neither its policies nor
+ * its owner's functions do, and no role's rights are borrowed.  The optional
+ * "active" expression is held to built-in functions for the same reason.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_relation.h"
+#include "parser/parser.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "lookup.h"
+#include "memberships.h"
+
+/* The columns of forge_comm.settings, in order. */
+enum
+{
+	SETTING_MEMBERSHIPS,
+	SETTING_USER_COLUMN,
+	SETTING_WORKSPACE_COLUMN,
+	SETTING_ROLE_COLUMN,
+	SETTING_ACTIVE,
+	NUM_SETTINGS
+};
+
+/* The registered table, resolved. */
+typedef struct MembershipTable
+{
+	LookupKey	key;			/* by user */
+	Oid			user_type;
+	AttrNumber	workspace;
+	Oid			workspace_type;
+	AttrNumber	role;			/* 0 where no role is kept */
+	FmgrInfo	role_output;
+	Expr	   *active;			/* NULL where every row counts */
+} MembershipTable;
+
+/* What the last resolution was made from; see registered_table(). */
+static MemoryContext cache_context = NULL;
+static HeapTuple cached_settings = NULL;
+static MembershipTable *cached_table = NULL;
+static Oid	cached_relid = InvalidOid;
+
+/* ------------------------------------------------------------- the setting */
+
+/* A copy of the row of forge_comm.settings, taken apart; NULL if there is none. */
+static HeapTuple
+read_settings(Datum *values, bool *nulls)
+{
+	Oid			relid = get_relname_relid("settings",
+										  get_namespace_oid("forge_comm", false));
+	Relation	rel = table_open(relid, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false,
+										  GetActiveSnapshot(), 0, NULL);
+	HeapTuple	tuple = systable_getnext(scan);
+
+	if (HeapTupleIsValid(tuple))
+	{
+		tuple = heap_copytuple(tuple);
+		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	return tuple;
+}
+
+bool
+memberships_registered(void)
+{
+	Datum		values[NUM_SETTINGS];
+	bool		nulls[NUM_SETTINGS];
+
+	return read_settings(values, nulls) != NULL;
+}
+
+/* -------------------------------------------------- the active expression */
+
+static bool
+function_is_foreign(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/* Does an expression run code that did not come with PostgreSQL? */
+static bool
+runs_foreign_code(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceToDomain) ||
+		check_functions_in_node(node, function_is_foreign, context))
+		return true;
+	return expression_tree_walker(node, runs_foreign_code, context);
+}
+
+/*
+ * The expression as the parser sees it in the table's own scope, with only
+ * pg_catalog in the search path.
+ */
+static Node *
+parse_expression(Relation rel, const char *text)
+{
+	List	   *parsed = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
+	SelectStmt *select = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
+	ParseState *pstate = make_parsestate(NULL);
+	ParseNamespaceItem *item;
+
+	if (!IsA(select, SelectStmt) || list_length(select->targetList) != 1 ||
+		select->fromClause || select->whereClause || select->groupClause ||
+		select->sortClause || select->limitCount || select->op != SETOP_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("the \"active\" setting must be one boolean expression"),
+				 errhint("Write it over the columns of the table of memberships, such as \"deleted_at IS NULL\".")));
+
+	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true);
+	addNSItemToQuery(pstate, item, false, true, true);
+	return coerce_to_boolean(pstate,
+							 transformExpr(pstate,
+										   linitial_node(ResTarget, select->targetList)->val,
+										   EXPR_KIND_CHECK_CONSTRAINT),
+							 "active");
+}
+
+static Expr *
+active_expression(Relation rel, const char *text)
+{
+	int			nestlevel = NewGUCNestLevel();
+	Node	   *node;
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	node = parse_expression(rel, text);
+	AtEOXact_GUC(true, nestlevel);
+
+	if (runs_foreign_code(node, NULL) || contain_volatile_functions(node))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("the \"active\" setting may only use built-in functions that are not volatile"),
+				 errhint("Keep the state in a column of the table of memberships.")));
+	return expression_planner((Expr *) node);
+}
+
+/* --------------------------------------------------------------- resolving */
+
+static void
+table_is_gone(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("the registered table of memberships no longer exists"),
+			 errhint("Register another with forge_comm.use_memberships(), or call forge_comm.forget_memberships().")));
+}
+
+static AttrNumber
+settings_column(Relation rel, Datum name)
+{
+	const char *column = NameStr(*DatumGetName(name));
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), column);
+
+	if (attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\" does not exist",
+						column, RelationGetRelationName(rel)),
+				 errhint("Name the columns of the table of memberships to forge_comm.use_memberships().")));
+	return attnum;
+}
+
+static AttrNumber
+id_column(Relation rel, Datum name, Oid *type)
+{
+	AttrNumber	attnum = settings_column(rel, name);
+
+	*type = get_atttype(RelationGetRelid(rel), attnum);
+	if (!is_id_type(*type))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table \"%s\" has type %s",
+						NameStr(*DatumGetName(name)), RelationGetRelationName(rel),
+						format_type_be(*type)),
+				 errhint("Ids must be smallint, integer or bigint.")));
+	return attnum;
+}
+
+/* Resolve the settings into the current memory context. */
+static MembershipTable *
+resolve(Relation rel, const Datum *values, const bool *nulls)
+{
+	MembershipTable *table = palloc0(sizeof(MembershipTable));
+	AttrNumber	user;
+
+	user = id_column(rel, values[SETTING_USER_COLUMN], &table->user_type);
+	table->workspace = id_column(rel, values[SETTING_WORKSPACE_COLUMN],
+								 &table->workspace_type);
+	if (!nulls[SETTING_ROLE_COLUMN])
+	{
+		Oid			output;
+		bool		is_varlena;
+
+		table->role = settings_column(rel, values[SETTING_ROLE_COLUMN]);
+		getTypeOutputInfo(get_atttype(RelationGetRelid(rel), table->role),
+						  &output, &is_varlena);
+		fmgr_info_cxt(output, &table->role_output, CurrentMemoryContext);
+	}
+	if (!lookup_index(RelationGetRelid(rel), user, false, &table->key))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has no btree index that is led by column \"%s\"",
+						RelationGetRelationName(rel),
+						NameStr(*DatumGetName(values[SETTING_USER_COLUMN]))),
+				 errhint("Create one: each context looks the user's memberships up.")));
+	if (!nulls[SETTING_ACTIVE])
+		table->active = active_expression(rel, TextDatumGetCString(values[SETTING_ACTIVE]));
+	return table;
+}
+
+static void
+forget_table(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == cached_relid)
+		cached_relid = InvalidOid;
+}
+
+/*
+ * The registered table; NULL if none is.  What was resolved before is good
+ * as long as the setting reads the same and the table has not changed.
+ */
+static const MembershipTable *
+registered_table(void)
+{
+	Datum		values[NUM_SETTINGS];
+	bool		nulls[NUM_SETTINGS];
+	HeapTuple	settings = read_settings(values, nulls);
+	MemoryContext old;
+	Relation	rel;
+	Oid			relid;
+
+	if (settings == NULL)
+		return NULL;
+	relid = DatumGetObjectId(values[SETTING_MEMBERSHIPS]);
+	rel = try_table_open(relid, AccessShareLock);
+	if (rel == NULL)
+		table_is_gone();
+
+	if (!(OidIsValid(cached_relid) && cached_relid == relid &&
+		  settings->t_len == cached_settings->t_len &&
+		  memcmp(settings->t_data, cached_settings->t_data, settings->t_len) == 0))
+	{
+		MemoryContextReset(cache_context);
+		cached_relid = relid;
+		old = MemoryContextSwitchTo(cache_context);
+		PG_TRY();
+		{
+			cached_table = resolve(rel, values, nulls);
+			cached_settings = heap_copytuple(settings);
+		}
+		PG_CATCH();
+		{
+			cached_relid = InvalidOid;
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+		MemoryContextSwitchTo(old);
+	}
+	table_close(rel, NoLock);
+	return cached_table;
+}
+
+/* ----------------------------------------------------------------- reading */
+
+typedef struct Collection
+{
+	const MembershipTable *table;
+	ExprState  *active;
+	ExprContext *econtext;
+	TupleTableSlot *slot;
+	Membership *found;
+	int			nfound;
+	int			size;
+} Collection;
+
+static bool
+is_active(Collection *collection, HeapTuple tuple, TupleDesc desc)
+{
+	if (collection->active == NULL)
+		return true;
+	if (collection->slot == NULL)
+		collection->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(desc),
+													&TTSOpsHeapTuple);
+	ResetExprContext(collection->econtext);
+	collection->econtext->ecxt_scantuple =
+		ExecStoreHeapTuple(tuple, collection->slot, false);
+	return ExecQual(collection->active, collection->econtext);
+}
+
+static bool
+collect(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	Collection *collection = (Collection *) arg;
+	const MembershipTable *table = collection->table;
+	Membership *membership;
+	Datum		value;
+	bool		isnull;
+
+	value = heap_getattr(tuple, table->workspace, desc, &isnull);
+	if (isnull || !is_active(collection, tuple, desc))
+		return true;
+
+	if (collection->nfound == collection->size)
+	{
+		collection->size *= 2;
+		collection->found = repalloc(collection->found,
+									 collection->size * sizeof(Membership));
+	}
+	membership = &collection->found[collection->nfound++];
+	membership->workspace = id_from_datum(value, table->workspace_type);
+	membership->role = "";
+	if (table->role)
+	{
+		value = heap_getattr(tuple, table->role, desc, &isnull);
+		if (!isnull)
+			membership->role = OutputFunctionCall((FmgrInfo *) &table->role_output,
+												  value);
+	}
+	return true;
+}
+
+static int
+by_workspace(const void *a, const void *b)
+{
+	const Membership *left = (const Membership *) a;
+	const Membership *right = (const Membership *) b;
+
+	if (left->workspace != right->workspace)
+		return left->workspace < right->workspace ? -1 : 1;
+	return strcmp(left->role, right->role);
+}
+
+/* Sort by workspace and keep one membership of each. */
+static int
+sort_distinct(Membership *memberships, int n)
+{
+	int			kept = 0;
+
+	qsort(memberships, n, sizeof(Membership), by_workspace);
+	for (int i = 0; i < n; i++)
+	{
+		if (kept == 0 || memberships[kept - 1].workspace != memberships[i].workspace)
+			memberships[kept++] = memberships[i];
+	}
+	return kept;
+}
+
+int
+memberships_of(int64 user, Membership **memberships)
+{
+	Collection	collection = {.table = registered_table(), .size = 16};
+	const MembershipTable *table = collection.table;
+	EState	   *estate = NULL;
+	Datum		key;
+
+	collection.found = palloc(collection.size * sizeof(Membership));
+	*memberships = collection.found;
+	if (table == NULL || !id_fits(user, table->user_type))
+		return 0;
+
+	if (table->active)
+	{
+		estate = CreateExecutorState();
+		collection.econtext = GetPerTupleExprContext(estate);
+		collection.active = ExecPrepareQual(list_make1(copyObject(table->active)),
+											estate);
+	}
+	key = id_to_datum(user, table->user_type);
+	lookup_each(&table->key, &key, GetActiveSnapshot(), collect, &collection);
+	if (collection.slot)
+		ExecDropSingleTupleTableSlot(collection.slot);
+	if (estate)
+		FreeExecutorState(estate);
+
+	*memberships = collection.found;
+	return sort_distinct(collection.found, collection.nfound);
+}
+
+PG_FUNCTION_INFO_V1(forge_comm_check_memberships);
+
+/* check_memberships(): resolve the setting, with an error if it cannot be. */
+Datum
+forge_comm_check_memberships(PG_FUNCTION_ARGS)
+{
+	(void) registered_table();
+	PG_RETURN_VOID();
+}
+
+void
+memberships_init(void)
+{
+	cache_context = AllocSetContextCreate(TopMemoryContext, "forge_comm memberships",
+										  ALLOCSET_SMALL_SIZES);
+	CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
+}

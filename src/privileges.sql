@@ -1,0 +1,139 @@
+-- Who may call what.  Closed by default: PUBLIC keeps what tells and changes
+-- nothing, roles get the rest by grant_app() and grant_owner().
+
+CREATE FUNCTION forge_comm.app_functions()
+RETURNS SETOF regprocedure
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT p.oid::regprocedure
+    FROM pg_proc AS p
+   WHERE p.pronamespace = 'forge_comm'::regnamespace
+     AND p.proname IN ('set_context', 'pin_workspace', 'current_user_id', 'current_workspace_id',
+                       'workspace_ids', 'in_workspace', 'has_role', 'context', 'restore',
+                       'primary_key_column')
+$$;
+COMMENT ON FUNCTION forge_comm.app_functions() IS
+  'What grant_app() grants';
+
+CREATE FUNCTION forge_comm.owner_functions()
+RETURNS SETOF regprocedure
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT p.oid::regprocedure
+    FROM pg_proc AS p
+   WHERE p.pronamespace = 'forge_comm'::regnamespace
+     AND p.oid NOT IN (SELECT forge_comm.app_functions())
+     AND p.proname NOT IN ('set_service_context', 'use_memberships', 'forget_memberships',
+                           'check_memberships', 'grant_app', 'revoke_app', 'grant_owner',
+                           'revoke_owner', 'app_functions', 'owner_functions',
+                           'in_workspace_support')
+$$;
+COMMENT ON FUNCTION forge_comm.owner_functions() IS
+  'What grant_owner() grants';
+
+CREATE FUNCTION forge_comm.grant_app(role regrole)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  function regprocedure;
+BEGIN
+  FOR function IN SELECT forge_comm.app_functions() LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', function, role);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.grant_app(regrole) IS
+  'Grant what the role of an application needs';
+
+CREATE FUNCTION forge_comm.revoke_app(role regrole)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  function regprocedure;
+BEGIN
+  FOR function IN SELECT forge_comm.app_functions() LOOP
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM %s', function, role);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.revoke_app(regrole) IS
+  'Undo forge_comm.grant_app()';
+
+CREATE FUNCTION forge_comm.grant_owner(role regrole)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  function regprocedure;
+BEGIN
+  FOR function IN SELECT forge_comm.owner_functions() LOOP
+    EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', function, role);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.grant_owner(regrole) IS
+  'Grant what the role that owns the tables and migrates them needs';
+
+CREATE FUNCTION forge_comm.revoke_owner(role regrole)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  function regprocedure;
+BEGIN
+  FOR function IN SELECT forge_comm.owner_functions() LOOP
+    EXECUTE format('REVOKE EXECUTE ON ROUTINE %s FROM %s', function, role);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.revoke_owner(regrole) IS
+  'Undo forge_comm.grant_owner()';
+
+-- Whatever ALTER DEFAULT PRIVILEGES had in mind for new objects, it was not
+-- these.
+DO $$
+DECLARE
+  granted record;
+BEGIN
+  FOR granted IN
+    SELECT 'ROUTINE ' || p.oid::regprocedure AS object, a.grantee
+      FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+     WHERE p.pronamespace = 'forge_comm'::regnamespace AND a.grantee <> p.proowner
+    UNION
+    SELECT 'TABLE ' || c.oid::regclass, a.grantee
+      FROM pg_class AS c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS a
+     WHERE c.relnamespace = 'forge_comm'::regnamespace AND c.relkind = 'r' AND a.grantee <> c.relowner
+    UNION
+    SELECT 'SCHEMA ' || n.oid::regnamespace, a.grantee
+      FROM pg_namespace AS n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS a
+     WHERE n.nspname = 'forge_comm' AND a.grantee <> n.nspowner
+  LOOP
+    EXECUTE format('REVOKE ALL ON %s FROM %s', granted.object,
+                   CASE WHEN granted.grantee = 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END);
+  END LOOP;
+END
+$$;
+
+GRANT USAGE ON SCHEMA forge_comm TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  -- pure helpers, which inlined functions call
+  forge_comm.page_limit(integer),
+  forge_comm.page_offset(integer, integer),
+  -- what \d shows anyway
+  forge_comm.rules(regclass),
+  forge_comm.rule_options(regclass, name, name),
+  -- the event trigger's, for whoever adds a partition to a guarded table; they
+  -- do nothing that the owner of a table could not do by hand
+  forge_comm.protect_member(regclass, name, text),
+  forge_comm.tenancy_expression(regclass, name, name, regclass, name, name),
+  forge_comm.create_rule_trigger(regclass, text, text, name, jsonb),
+  forge_comm.create_truncate_trigger(regclass, text, name)
+TO PUBLIC;

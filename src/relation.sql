@@ -1,0 +1,189 @@
+-- What the capabilities ask of a table, and do to one, alike.
+
+CREATE FUNCTION forge_comm.check_table(rel regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  class record;
+BEGIN
+  IF rel IS NULL THEN
+    RAISE EXCEPTION 'the table must not be null'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the name of a table.';
+  END IF;
+  SELECT c.* INTO class FROM pg_class AS c WHERE c.oid = rel;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the table does not exist'
+      USING ERRCODE = 'undefined_table',
+            HINT = 'Pass the name of a table.';
+  ELSIF class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
+                               'pg_toast'::regnamespace, 'forge_comm'::regnamespace) THEN
+    RAISE EXCEPTION '% is a system table', rel
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = 'Pass the name of an application''s table.';
+  ELSIF class.relkind NOT IN ('r', 'p') THEN
+    RAISE EXCEPTION '% is not an ordinary or partitioned table', rel
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Views, foreign tables and the like cannot be guarded; pass the table behind them.';
+  ELSIF class.relpersistence = 't' THEN
+    RAISE EXCEPTION '% is a temporary table', rel
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Only the session itself sees a temporary table; there is nothing to guard.';
+  ELSIF class.relispartition THEN
+    RAISE EXCEPTION '% is a partition', rel
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Pass the partitioned table; its partitions follow.';
+  ELSIF NOT pg_has_role(class.relowner, 'USAGE') THEN
+    RAISE EXCEPTION 'must be owner of table %', rel
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = 'Run this as the role that owns the table.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.check_table(regclass) IS
+  'An error unless the caller may enable capabilities on the table';
+
+CREATE FUNCTION forge_comm.column_type(rel regclass, column_name name)
+RETURNS regtype
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT a.atttypid::regtype
+    FROM pg_attribute AS a
+   WHERE a.attrelid = rel AND a.attname = column_name AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+COMMENT ON FUNCTION forge_comm.column_type(regclass, name) IS
+  'The type of a column, null if there is no such column';
+
+CREATE FUNCTION forge_comm.check_column(rel regclass, column_name name, types regtype[])
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  type regtype := forge_comm.column_type(rel, column_name);
+BEGIN
+  IF column_name IS NULL THEN
+    RAISE EXCEPTION 'the name of a column of table % must not be null', rel
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the name of a column.';
+  ELSIF type IS NULL THEN
+    RAISE EXCEPTION 'column % of table % does not exist', quote_ident(column_name), rel
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name another column, or add this one first.';
+  ELSIF NOT type = ANY (types) THEN
+    RAISE EXCEPTION 'column % of table % has type %', quote_ident(column_name), rel, type
+      USING ERRCODE = 'datatype_mismatch',
+            HINT = format('It must be of type %s.', array_to_string(types, ' or '));
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.check_column(regclass, name, regtype[]) IS
+  'An error unless the table has the column, and of one of these types';
+
+CREATE FUNCTION forge_comm.ensure_column(rel regclass, column_name name, types regtype[], definition text)
+RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF column_name IS NULL THEN
+    RETURN false;
+  ELSIF forge_comm.column_type(rel, column_name) IS NOT NULL THEN
+    PERFORM forge_comm.check_column(rel, column_name, types);
+    RETURN false;
+  END IF;
+  EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', rel, column_name, definition);
+  RETURN true;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.ensure_column(regclass, name, regtype[], text) IS
+  'Add a column unless it is there; says whether it was added';
+
+CREATE FUNCTION forge_comm.drop_columns(rel regclass, columns name[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  column_name name;
+BEGIN
+  FOREACH column_name IN ARRAY coalesce(columns, '{}') LOOP
+    EXECUTE format('ALTER TABLE %s DROP COLUMN IF EXISTS %I', rel, column_name);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.drop_columns(regclass, name[]) IS
+  'Drop columns that a capability had added';
+
+-- Identifiers end at 63 bytes: a long name is cut, and told from others that
+-- begin alike by a digest.
+CREATE FUNCTION forge_comm.object_name(base text, suffix text)
+RETURNS name
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  stem text := base;
+BEGIN
+  IF octet_length(base || suffix) < 64 THEN
+    RETURN base || suffix;
+  END IF;
+  WHILE octet_length(stem || suffix) > 54 LOOP
+    stem := left(stem, -1);
+  END LOOP;
+  RETURN stem || '_' || left(md5(base), 8) || suffix;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.object_name(text, text) IS
+  'A name for an object that goes with a table';
+
+CREATE FUNCTION forge_comm.family(rel regclass)
+RETURNS TABLE (member regclass, is_partition boolean, depth integer)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH RECURSIVE members AS (
+    SELECT rel::oid AS oid, 0 AS depth
+    UNION
+    SELECT i.inhrelid, m.depth + 1 FROM pg_inherits AS i JOIN members AS m ON i.inhparent = m.oid
+  )
+  SELECT c.oid::regclass, c.relispartition, max(m.depth)
+    FROM members AS m JOIN pg_class AS c ON c.oid = m.oid
+   GROUP BY c.oid, c.relispartition
+   ORDER BY max(m.depth), c.oid
+$$;
+COMMENT ON FUNCTION forge_comm.family(regclass) IS
+  'A table with its partitions and inheritance children, the table itself first';
+
+-- Indexes of ours are known by their comment, which survives a rename and a dump.
+CREATE FUNCTION forge_comm.index_comment(capability text)
+RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT 'Made by forge_comm.enable_' || capability || '()' $$;
+COMMENT ON FUNCTION forge_comm.index_comment(text) IS
+  'The comment by which an index of ours is known';
+
+CREATE FUNCTION forge_comm.drop_indexes(rel regclass, capability text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  index regclass;
+BEGIN
+  FOR index IN
+    SELECT i.indexrelid
+      FROM forge_comm.family(rel) AS f
+      JOIN pg_index AS i ON i.indrelid = f.member
+     WHERE obj_description(i.indexrelid, 'pg_class') = forge_comm.index_comment(capability)
+  LOOP
+    EXECUTE format('DROP INDEX %s', index);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.drop_indexes(regclass, text) IS
+  'Drop the indexes that a capability had made';

@@ -1,0 +1,461 @@
+/*
+ * rules.c
+ *		What is enabled on a relation, read from its triggers' arguments.
+ *
+ * The schema is the configuration: each capability is a trigger whose
+ * arguments, "option=value", name the columns.  They are resolved once and
+ * kept by relid until the relcache says that something changed.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "rules.h"
+
+#define SCHEMA "forge_comm"
+
+typedef struct RulesEntry
+{
+	Oid			relid;			/* hash key */
+	bool		valid;
+	MemoryContext context;		/* holds all that follows, or NULL */
+	RelationRules rules;
+	List	   *parents;		/* tables referenced: their changes matter */
+} RulesEntry;
+
+static HTAB *rules_cache = NULL;
+
+/* A function of this extension, or InvalidOid; privileges do not matter. */
+Oid
+own_function(const char *name, int nargs, const Oid *argtypes)
+{
+	Oid			schema = GetSysCacheOid1(NAMESPACENAME, Anum_pg_namespace_oid,
+										 CStringGetDatum(SCHEMA));
+
+	if (!OidIsValid(schema))
+		return InvalidOid;
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						   CStringGetDatum(name),
+						   PointerGetDatum(buildoidvector(argtypes, nargs)),
+						   ObjectIdGetDatum(schema));
+}
+
+/*
+ * The enabled trigger of that name, if it calls our function of that name.
+ * Triggers that a user happens to have named like ours are not ours.
+ */
+static const Trigger *
+find_trigger(Relation rel, const char *trigger_name, const char *function_name)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (trigger->tgenabled != TRIGGER_DISABLED &&
+			strcmp(trigger->tgname, trigger_name) == 0 &&
+			trigger->tgfoid == own_function(function_name, 0, NULL))
+			return trigger;
+	}
+	return NULL;
+}
+
+/* The value of one option, or NULL. */
+static const char *
+option(const Trigger *trigger, const char *name)
+{
+	size_t		len = strlen(name);
+
+	for (int i = 0; i < trigger->tgnargs; i++)
+	{
+		if (strncmp(trigger->tgargs[i], name, len) == 0 &&
+			trigger->tgargs[i][len] == '=')
+			return trigger->tgargs[i] + len + 1;
+	}
+	return NULL;
+}
+
+static AttrNumber
+named_column(Relation rel, const Trigger *trigger, const char *column)
+{
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), column);
+
+	if (attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\", named by trigger \"%s\", does not exist",
+						column, RelationGetRelationName(rel), trigger->tgname),
+				 errhint("Rename the column back, or disable the capability under the old name and enable it under the new one.")));
+	return attnum;
+}
+
+/* The column that an option names; 0 if the option is not given. */
+static AttrNumber
+option_column(Relation rel, const Trigger *trigger, const char *name)
+{
+	const char *column = option(trigger, name);
+
+	return column ? named_column(rel, trigger, column) : InvalidAttrNumber;
+}
+
+/* The columns that an option lists as an array. */
+static Bitmapset *
+option_columns(Relation rel, const Trigger *trigger, const char *name)
+{
+	const char *list = option(trigger, name);
+	Bitmapset  *columns = NULL;
+	Datum	   *names;
+	int			n;
+
+	if (list == NULL)
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(OidInputFunctionCall(F_ARRAY_IN,
+															  pstrdup(list),
+															  NAMEOID, -1)),
+					  NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
+					  &names, NULL, &n);
+	for (int i = 0; i < n; i++)
+		columns = bms_add_member(columns,
+								 named_column(rel, trigger,
+											  NameStr(*DatumGetName(names[i]))));
+	return columns;
+}
+
+/* The workspace column of a table; 0 if it is not under tenancy. */
+static AttrNumber
+workspace_column(Relation rel)
+{
+	const Trigger *trigger = find_trigger(rel, "forge_comm_tenancy", "tenancy_guard");
+
+	return trigger ? option_column(rel, trigger, "workspace_column") : InvalidAttrNumber;
+}
+
+/* Fill in how the parent of a foreign key is found in the key's own index. */
+static void
+foreign_key_lookup(Relation rel, const ForeignKeyCacheInfo *info, LookupKey *key)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(info->conoid));
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", info->conoid);
+	key->relid = info->confrelid;
+	key->index = ((Form_pg_constraint) GETSTRUCT(tuple))->conindid;
+	ReleaseSysCache(tuple);
+
+	key->nkeys = info->nkeys;
+	for (int i = 0; i < info->nkeys; i++)
+	{
+		Oid			left,
+					right;
+
+		op_input_types(info->conpfeqop[i], &left, &right);
+		key->attnums[i] = info->confkey[i];
+		key->argtypes[i] = right;
+		key->collations[i] = TupleDescAttr(RelationGetDescr(rel),
+										   info->conkey[i] - 1)->attcollation;
+		key->equals[i] = get_opcode(info->conpfeqop[i]);
+	}
+}
+
+/* The position of a column in a foreign key; -1 if it is not part of it. */
+static int
+key_position(const ForeignKeyCacheInfo *info, AttrNumber column)
+{
+	for (int i = 0; i < info->nkeys; i++)
+	{
+		if (info->conkey[i] == column)
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * Resolve "via": the workspace of the row that one column references.  With
+ * a composite key the parent is looked up by that column's counterpart
+ * alone, since the workspace is what we want to know.
+ */
+static bool
+via_key(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule,
+		AttrNumber parent_workspace)
+{
+	ForeignKey *via = &rule->via_key;
+	int			position = key_position(info, rule->via);
+
+	if (position < 0)
+		return false;
+
+	via->constraint = info->conoid;
+	via->columns[0] = rule->via;
+	via->parent_workspace = parent_workspace;
+	if (info->nkeys == 1)
+		foreign_key_lookup(rel, info, &via->parent);
+	else
+	{
+		Oid			left;
+
+		if (!lookup_index(info->confrelid, info->confkey[position], true, &via->parent))
+			return false;
+		op_input_types(info->conpfeqop[position], &left, &via->parent.argtypes[0]);
+		via->parent.equals[0] = get_opcode(info->conpfeqop[position]);
+	}
+	return true;
+}
+
+/*
+ * Does the foreign key itself see to it that both rows have one workspace?
+ * It does if it includes the workspace columns of both.
+ */
+static bool
+enforces_workspace(const ForeignKeyCacheInfo *info, AttrNumber workspace,
+				   AttrNumber parent_workspace)
+{
+	int			position = key_position(info, workspace);
+
+	return position >= 0 && info->confkey[position] == parent_workspace;
+}
+
+static void
+add_reference(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule,
+			  AttrNumber parent_workspace)
+{
+	ForeignKey *key = &rule->references[rule->nreferences++];
+
+	key->constraint = info->conoid;
+	key->parent_workspace = parent_workspace;
+	memcpy(key->columns, info->conkey, info->nkeys * sizeof(AttrNumber));
+	foreign_key_lookup(rel, info, &key->parent);
+}
+
+static TenancyRule *
+read_tenancy(Relation rel, RulesEntry *entry)
+{
+	const Trigger *trigger = find_trigger(rel, "forge_comm_tenancy", "tenancy_guard");
+	TenancyRule *rule;
+	List	   *keys;
+	ListCell   *cell;
+	bool		via_found = false;
+
+	if (trigger == NULL)
+		return NULL;
+
+	rule = palloc0(sizeof(TenancyRule));
+	rule->workspace = option_column(rel, trigger, "workspace_column");
+	rule->workspace_type = get_atttype(RelationGetRelid(rel), rule->workspace);
+	rule->via = option_column(rel, trigger, "via");
+
+	keys = copyObject(RelationGetFKeyList(rel));
+	rule->references = palloc0(Max(list_length(keys), 1) * sizeof(ForeignKey));
+	foreach(cell, keys)
+	{
+		ForeignKeyCacheInfo *info = lfirst_node(ForeignKeyCacheInfo, cell);
+		Relation	parent = table_open(info->confrelid, AccessShareLock);
+		AttrNumber	parent_workspace = workspace_column(parent);
+
+		table_close(parent, NoLock);
+		entry->parents = list_append_unique_oid(entry->parents, info->confrelid);
+		if (parent_workspace == InvalidAttrNumber)
+			continue;
+		if (rule->via && !via_found)
+			via_found = via_key(rel, info, rule, parent_workspace);
+		if (!enforces_workspace(info, rule->workspace, parent_workspace))
+			add_reference(rel, info, rule, parent_workspace);
+	}
+
+	if (rule->via && !via_found)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+				 errmsg("column \"%s\" of table \"%s\" references no table under tenancy",
+						option(trigger, "via"), RelationGetRelationName(rel)),
+				 errhint("Restore its foreign key and the tenancy of the table it references, or disable tenancy here.")));
+	return rule;
+}
+
+static TimestampsRule *
+read_timestamps(Relation rel)
+{
+	const Trigger *trigger = find_trigger(rel, "forge_comm_timestamps", "timestamps_stamp");
+	TimestampsRule *rule;
+
+	if (trigger == NULL)
+		return NULL;
+
+	rule = palloc0(sizeof(TimestampsRule));
+	rule->created_at = option_column(rel, trigger, "created_at");
+	rule->updated_at = option_column(rel, trigger, "updated_at");
+	rule->created_by = option_column(rel, trigger, "created_by");
+	rule->updated_by = option_column(rel, trigger, "updated_by");
+
+	rule->unnoticed = option_columns(rel, trigger, "ignore");
+	rule->unnoticed = bms_add_member(rule->unnoticed, rule->created_at);
+	rule->unnoticed = bms_add_member(rule->unnoticed, rule->updated_at);
+	rule->unnoticed = bms_add_member(rule->unnoticed, rule->created_by);
+	rule->unnoticed = bms_add_member(rule->unnoticed, rule->updated_by);
+	return rule;
+}
+
+static SoftDeleteRule *
+read_soft_delete(Relation rel)
+{
+	const Trigger *trigger = find_trigger(rel, "forge_comm_soft_delete", "soft_delete_guard");
+	SoftDeleteRule *rule;
+
+	if (trigger == NULL)
+		return NULL;
+
+	rule = palloc0(sizeof(SoftDeleteRule));
+	rule->deleted_at = option_column(rel, trigger, "deleted_at");
+	rule->deleted_by = option_column(rel, trigger, "deleted_by");
+	rule->is_active = option_column(rel, trigger, "is_active");
+	return rule;
+}
+
+/*
+ * Read all rules of a relation anew.  The entry counts as valid from before
+ * the reading, so that a change that arrives meanwhile is not lost.
+ */
+static void
+read_rules(Relation rel, RulesEntry *entry)
+{
+	MemoryContext old;
+
+	entry->context = AllocSetContextCreate(CacheMemoryContext, "forge_comm rules",
+										   ALLOCSET_SMALL_SIZES);
+	entry->parents = NIL;
+	memset(&entry->rules, 0, sizeof(RelationRules));
+
+	old = MemoryContextSwitchTo(entry->context);
+	entry->valid = true;
+	PG_TRY();
+	{
+		RelationRules rules;
+
+		rules.tenancy = read_tenancy(rel, entry);
+		rules.timestamps = read_timestamps(rel);
+		rules.soft_delete = read_soft_delete(rel);
+		entry->rules = rules;
+	}
+	PG_CATCH();
+	{
+		entry->valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * What is enabled on a relation.  An outdated reading may still be in use up
+ * the stack, so it is given to the transaction to free.
+ */
+const RelationRules *
+rules_of(Relation rel)
+{
+	static const RelationRules none = {0};
+	Oid			relid = RelationGetRelid(rel);
+	RulesEntry *entry;
+	bool		found;
+
+	if (rel->trigdesc == NULL)
+		return &none;
+
+	entry = hash_search(rules_cache, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->valid = false;
+		entry->context = NULL;
+	}
+	if (!entry->valid)
+	{
+		if (entry->context)
+			MemoryContextSetParent(entry->context, TopTransactionContext);
+		entry->context = NULL;
+		read_rules(rel, entry);
+	}
+	return &entry->rules;
+}
+
+/* Relcache callback: the relation, or a parent of it, has changed. */
+static void
+forget_rules(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	RulesEntry *entry;
+
+	hash_seq_init(&status, rules_cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (!OidIsValid(relid) || entry->relid == relid ||
+			list_member_oid(entry->parents, relid))
+			entry->valid = false;
+	}
+}
+
+void
+rules_init(void)
+{
+	HASHCTL		ctl = {
+		.keysize = sizeof(Oid),
+		.entrysize = sizeof(RulesEntry),
+		.hcxt = TopMemoryContext
+	};
+
+	rules_cache = hash_create("forge_comm rules", 64, &ctl,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(forget_rules, (Datum) 0);
+}
+
+PG_FUNCTION_INFO_V1(forge_comm_rule_options);
+
+/* rule_options(rel, trigger, function): a trigger's arguments as jsonb. */
+Datum
+forge_comm_rule_options(PG_FUNCTION_ARGS)
+{
+	Relation	rel = table_open(PG_GETARG_OID(0), AccessShareLock);
+	const Trigger *trigger = find_trigger(rel, NameStr(*PG_GETARG_NAME(1)),
+										  NameStr(*PG_GETARG_NAME(2)));
+	ArrayBuildState *pairs = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	Datum		result = (Datum) 0;
+
+	if (trigger)
+	{
+		for (int i = 0; i < trigger->tgnargs; i++)
+		{
+			const char *arg = trigger->tgargs[i];
+			const char *value = strchr(arg, '=');
+
+			if (value == NULL)
+				elog(ERROR, "trigger \"%s\" has an argument that is no option",
+					 trigger->tgname);
+			accumArrayResult(pairs,
+							 PointerGetDatum(cstring_to_text_with_len(arg, value - arg)),
+							 false, TEXTOID, CurrentMemoryContext);
+			accumArrayResult(pairs, CStringGetTextDatum(value + 1), false, TEXTOID,
+							 CurrentMemoryContext);
+		}
+		result = makeArrayResult(pairs, CurrentMemoryContext);
+	}
+	table_close(rel, AccessShareLock);
+
+	if (result == (Datum) 0)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_object, result));
+}

@@ -1,0 +1,325 @@
+/*
+ * soft_delete.c
+ *		DELETE marks a row instead of removing it.
+ *
+ * A planner hook turns the DELETE, after rewriting and row security, into an
+ * UPDATE that sets the mark on live rows.  Policies, privileges and the
+ * command tag stay those of a DELETE.  Behind it stands a trigger that
+ * refuses the physical deletes which nothing here has asked for.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/planner.h"
+#include "parser/parse_coerce.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "rules.h"
+#include "soft_delete.h"
+
+static bool allow_hard_delete = false;
+static planner_hook_type previous_planner = NULL;
+
+/* --------------------------------------------------------------- rewriting */
+
+/* SET column = value, the value as the column's type. */
+static TargetEntry *
+set_column(Query *query, Relation rel, AttrNumber attnum, Expr *value)
+{
+	Form_pg_attribute attr = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+	Oid			type = exprType((Node *) value);
+	Node	   *coerced = coerce_to_target_type(NULL, (Node *) value, type,
+												attr->atttypid, attr->atttypmod,
+												COERCION_ASSIGNMENT,
+												COERCE_IMPLICIT_CAST, -1);
+
+	if (coerced == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table \"%s\" has type %s",
+						NameStr(attr->attname), RelationGetRelationName(rel),
+						format_type_be(attr->atttypid)),
+				 errhint("Soft delete would write a value of type %s.",
+						 format_type_be(type))));
+	compat_mark_updated(query, rt_fetch(query->resultRelation, query->rtable), attnum);
+	return makeTargetEntry((Expr *) coerced, attnum, pstrdup(NameStr(attr->attname)),
+						   false);
+}
+
+static Expr *
+call(Oid function, Oid result)
+{
+	return (Expr *) makeFuncExpr(function, result, NIL, InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
+}
+
+static int
+by_column(const ListCell *a, const ListCell *b)
+{
+	return lfirst_node(TargetEntry, a)->resno - lfirst_node(TargetEntry, b)->resno;
+}
+
+/* The SET list of a soft delete, in the order of the columns. */
+static List *
+marks(Query *query, Relation rel, const SoftDeleteRule *rule)
+{
+	List	   *list = list_make1(set_column(query, rel, rule->deleted_at,
+											 call(F_NOW, TIMESTAMPTZOID)));
+
+	if (rule->deleted_by)
+		list = lappend(list, set_column(query, rel, rule->deleted_by,
+										call(own_function("current_user_id", 0, NULL),
+											 INT8OID)));
+	if (rule->is_active)
+		list = lappend(list, set_column(query, rel, rule->is_active,
+										(Expr *) makeBoolConst(false, false)));
+	list_sort(list, by_column);
+	return list;
+}
+
+/* The given condition, for live rows only. */
+static Node *
+among_the_living(Query *query, Relation rel, const SoftDeleteRule *rule, Node *condition)
+{
+	Form_pg_attribute attr = TupleDescAttr(RelationGetDescr(rel), rule->deleted_at - 1);
+	NullTest   *alive = makeNode(NullTest);
+
+	alive->arg = (Expr *) makeVar(query->resultRelation, attr->attnum, attr->atttypid,
+								  attr->atttypmod, attr->attcollation, 0);
+	alive->nulltesttype = IS_NULL;
+	alive->location = -1;
+	return make_and_qual(condition, (Node *) alive);
+}
+
+static void
+soften_delete(Query *query, Relation rel, const SoftDeleteRule *rule)
+{
+	query->commandType = CMD_UPDATE;
+	query->targetList = marks(query, rel, rule);
+	query->jointree->quals = among_the_living(query, rel, rule, query->jointree->quals);
+}
+
+/*
+ * WHEN ... THEN DELETE.  Its rows must still pass what the policies ask of a
+ * delete; the executor would now skip those checks, so they are made checks
+ * of the updates.
+ */
+static void
+soften_merge(Query *query, Relation rel, const SoftDeleteRule *rule)
+{
+	ListCell   *cell;
+
+	foreach(cell, query->mergeActionList)
+	{
+		MergeAction *action = lfirst_node(MergeAction, cell);
+
+		if (action->commandType != CMD_DELETE)
+			continue;
+		action->commandType = CMD_UPDATE;
+		action->targetList = marks(query, rel, rule);
+		action->qual = among_the_living(query, rel, rule, action->qual);
+	}
+	foreach(cell, query->withCheckOptions)
+	{
+		WithCheckOption *check = lfirst_node(WithCheckOption, cell);
+
+		if (check->kind == WCO_RLS_MERGE_DELETE_CHECK)
+			check->kind = WCO_RLS_MERGE_UPDATE_CHECK;
+	}
+}
+
+static bool
+merge_deletes(const Query *query)
+{
+	ListCell   *cell;
+
+	foreach(cell, query->mergeActionList)
+	{
+		if (lfirst_node(MergeAction, cell)->commandType == CMD_DELETE)
+			return true;
+	}
+	return false;
+}
+
+/* Soften a query that deletes from a table where that is enabled. */
+static bool
+soften_query(Query *query)
+{
+	bool		deletes = query->commandType == CMD_DELETE;
+	RangeTblEntry *rte;
+	Relation	rel;
+	const SoftDeleteRule *rule;
+
+	if (!deletes && !(query->commandType == CMD_MERGE && merge_deletes(query)))
+		return false;
+	rte = rt_fetch(query->resultRelation, query->rtable);
+	if (rte->rtekind != RTE_RELATION ||
+		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_PARTITIONED_TABLE))
+		return false;
+
+	rel = table_open(rte->relid, NoLock);
+	rule = rules_of(rel)->soft_delete;
+	if (rule && deletes)
+		soften_delete(query, rel, rule);
+	else if (rule)
+		soften_merge(query, rel, rule);
+	table_close(rel, NoLock);
+	return rule != NULL && deletes;
+}
+
+/*
+ * Referential actions stay physical: a key that cascades must leave no
+ * dangling row behind.  They run with row security off, which tells them.
+ */
+static bool
+deletes_are_physical(void)
+{
+	return allow_hard_delete || InNoForceRLSOperation();
+}
+
+/*
+ * The plan counts as a DELETE all the same, so that the command tag, SPI's
+ * result and the like do; only its ModifyTable node knows better.
+ */
+static PlannedStmt *
+soft_delete_planner(Query *query, const char *query_string, int cursor_options,
+					ParamListInfo params)
+{
+	bool		softened = false;
+	PlannedStmt *plan;
+
+	if (!deletes_are_physical())
+	{
+		ListCell   *cell;
+
+		foreach(cell, query->cteList)
+		{
+			CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
+
+			if (IsA(cte->ctequery, Query))
+				soften_query((Query *) cte->ctequery);
+		}
+		softened = soften_query(query);
+	}
+
+	plan = previous_planner ?
+		previous_planner(query, query_string, cursor_options, params) :
+		standard_planner(query, query_string, cursor_options, params);
+	if (softened)
+		plan->commandType = CMD_DELETE;
+	return plan;
+}
+
+/* ---------------------------------------------------------------- guarding */
+
+/*
+ * The row that an update is about to write.  Should the update move it to
+ * another partition, its removal from this one follows at once.
+ */
+static struct
+{
+	Oid			relid;
+	ItemPointerData tid;
+	CommandId	command;
+	LocalTransactionId transaction;
+}			updated;
+
+static void
+remember_update(TriggerData *trigger)
+{
+	updated.relid = RelationGetRelid(trigger->tg_relation);
+	updated.tid = trigger->tg_trigtuple->t_self;
+	updated.command = GetCurrentCommandId(false);
+	updated.transaction = compat_local_xid();
+}
+
+static bool
+is_partition_move(TriggerData *trigger)
+{
+	bool		is_move = updated.relid == RelationGetRelid(trigger->tg_relation) &&
+		ItemPointerEquals(&updated.tid, &trigger->tg_trigtuple->t_self) &&
+		updated.command == GetCurrentCommandId(false) &&
+		updated.transaction == compat_local_xid();
+
+	updated.relid = InvalidOid;
+	return is_move;
+}
+
+static void
+refuse_hard_delete(Relation rel, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("rows of table \"%s\" are soft-deleted only, and this %s would remove them",
+					RelationGetRelationName(rel), what),
+			 errdetail("It was planned before the library of forge_comm was loaded, or asks for no plan at all."),
+			 errhint("Set session_preload_libraries to 'forge_comm', or repeat the command. To remove rows for good a superuser can set forge_comm.allow_hard_delete.")));
+}
+
+PG_FUNCTION_INFO_V1(forge_comm_soft_delete_guard);
+
+/*
+ * Trigger: BEFORE DELETE OR UPDATE FOR EACH ROW, with the arguments
+ * "deleted_at=..." and perhaps "deleted_by=..." and "is_active=...", and
+ * BEFORE TRUNCATE.  The planner hook reads those arguments; the trigger is
+ * the net under it.
+ */
+Datum
+forge_comm_soft_delete_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("soft_delete_guard() must be called by a BEFORE trigger"),
+				 errhint("Call forge_comm.enable_soft_delete().")));
+
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		remember_update(trigger);
+		PG_RETURN_POINTER(trigger->tg_newtuple);
+	}
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+	{
+		if (!allow_hard_delete)
+			refuse_hard_delete(trigger->tg_relation, "TRUNCATE");
+		PG_RETURN_POINTER(NULL);
+	}
+	if (!deletes_are_physical() && !is_partition_move(trigger))
+		refuse_hard_delete(trigger->tg_relation, "DELETE");
+	PG_RETURN_POINTER(trigger->tg_trigtuple);
+}
+
+/* Plans made under the other setting must not be used again. */
+static void
+assign_allow_hard_delete(bool newval, void *extra)
+{
+	if (newval != allow_hard_delete)
+		ResetPlanCache();
+}
+
+void
+soft_delete_init(void)
+{
+	DefineCustomBoolVariable("forge_comm.allow_hard_delete",
+							 "Lets DELETE and TRUNCATE remove rows of soft-deleted tables.",
+							 "The emergency door.",
+							 &allow_hard_delete, false, PGC_SUSET, 0,
+							 NULL, assign_allow_hard_delete, NULL);
+	previous_planner = planner_hook;
+	planner_hook = soft_delete_planner;
+}

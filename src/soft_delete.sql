@@ -1,0 +1,186 @@
+-- DELETE marks a row instead of removing it.
+
+CREATE FUNCTION forge_comm.soft_delete_guard()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'forge_comm_soft_delete_guard'
+LANGUAGE c;
+COMMENT ON FUNCTION forge_comm.soft_delete_guard() IS
+  'Trigger: names the columns of the mark, and refuses what would remove rows';
+
+CREATE FUNCTION forge_comm.create_live_view(rel regclass, view name, deleted_at name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  class record;
+  privilege record;
+BEGIN
+  SELECT n.nspname, c.relname, c.relacl INTO class
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+   WHERE c.oid = rel;
+  IF to_regclass(format('%I.%I', class.nspname, view)) IS NOT NULL THEN
+    RAISE EXCEPTION 'relation %.% exists already', quote_ident(class.nspname), quote_ident(view)
+      USING ERRCODE = 'duplicate_table',
+            HINT = 'Name another view with the argument "view", or none with an empty name.';
+  END IF;
+  EXECUTE format('CREATE VIEW %I.%I WITH (security_invoker = true) AS SELECT * FROM %s WHERE %I IS NULL',
+                 class.nspname, view, rel, deleted_at);
+  EXECUTE format('COMMENT ON VIEW %I.%I IS %L', class.nspname, view,
+                 format('The live rows of %s', rel));
+  -- Who may use the table may use the view, which runs with their own rights.
+  FOR privilege IN
+    SELECT a.privilege_type, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
+      FROM aclexplode(class.relacl) AS a
+      JOIN pg_class AS c ON c.oid = rel AND c.relowner <> a.grantee
+     WHERE a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+  LOOP
+    EXECUTE format('GRANT %s ON %I.%I TO %s', privilege.privilege_type, class.nspname, view, privilege.grantee);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.create_live_view(regclass, name, name) IS
+  'Make the view of a table''s live rows';
+
+CREATE FUNCTION forge_comm.enable_soft_delete(rel regclass, deleted_at name DEFAULT 'deleted_at',
+                                              deleted_by name DEFAULT NULL, is_active name DEFAULT NULL,
+                                              view name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  view_name name := coalesce(view, (SELECT forge_comm.object_name('active_' || c.relname, '')
+                                      FROM pg_class AS c WHERE c.oid = rel));
+  options jsonb := jsonb_build_object('deleted_at', deleted_at, 'deleted_by', deleted_by,
+                                      'is_active', is_active,
+                                      'view', nullif(view_name, ''));
+  added name[] := '{}';
+  member record;
+BEGIN
+  PERFORM forge_comm.check_table(rel);
+  IF forge_comm.rule_enabled(rel, 'soft_delete', options) THEN
+    RETURN;
+  ELSIF deleted_at IS NULL THEN
+    RAISE EXCEPTION 'the name of a column of table % must not be null', rel
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'deleted_at names the column that says when a row was deleted.';
+  END IF;
+
+  IF forge_comm.ensure_column(rel, deleted_at, '{timestamptz,timestamp}', 'timestamptz') THEN
+    added := added || deleted_at;
+  END IF;
+  IF forge_comm.ensure_column(rel, deleted_by, '{smallint,integer,bigint}', 'bigint') THEN
+    added := added || deleted_by;
+  END IF;
+  IF is_active IS NOT NULL THEN
+    PERFORM forge_comm.check_column(rel, is_active, '{boolean}');
+  END IF;
+
+  options := options || jsonb_build_object('added', CASE WHEN added <> '{}' THEN added::text END);
+  FOR member IN SELECT f.member AS rel, f.is_partition FROM forge_comm.family(rel) AS f LOOP
+    IF NOT member.is_partition THEN
+      PERFORM forge_comm.create_rule_trigger(
+        member.rel, 'soft_delete',
+        -- Only rows of a partitioned table leave theirs by an update.
+        CASE WHEN (SELECT c.relkind FROM pg_class AS c WHERE c.oid = member.rel) = 'p'
+             THEN 'UPDATE OR DELETE' ELSE 'DELETE' END,
+        'soft_delete_guard', options);
+    END IF;
+    PERFORM forge_comm.create_truncate_trigger(member.rel, 'soft_delete', 'soft_delete_guard');
+  END LOOP;
+  IF view_name <> '' THEN
+    PERFORM forge_comm.create_live_view(rel, view_name, deleted_at);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.enable_soft_delete(regclass, name, name, name, name) IS
+  'Let DELETE mark the rows of a table instead of removing them';
+
+CREATE FUNCTION forge_comm.disable_soft_delete(rel regclass, drop_columns boolean DEFAULT false)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  options jsonb;
+BEGIN
+  PERFORM forge_comm.check_table(rel);
+  options := forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard');
+  IF options IS NULL THEN
+    RAISE NOTICE 'soft_delete is not enabled on table %', rel;
+    RETURN;
+  END IF;
+  IF options ? 'view' THEN
+    EXECUTE format('DROP VIEW IF EXISTS %I.%I',
+                   (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                     WHERE c.oid = rel),
+                   options ->> 'view');
+  END IF;
+  PERFORM forge_comm.drop_rule_triggers(rel, 'soft_delete');
+  IF drop_columns THEN
+    PERFORM forge_comm.drop_columns(rel, (options ->> 'added')::name[]);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.disable_soft_delete(regclass, boolean) IS
+  'Undo forge_comm.enable_soft_delete(); the columns it added stay unless asked otherwise';
+
+CREATE FUNCTION forge_comm.primary_key_column(rel regclass, OUT key_column name, OUT type regtype)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  SELECT a.attname, a.atttypid INTO key_column, type
+    FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+   WHERE i.indrelid = rel AND i.indisprimary AND i.indnkeyatts = 1;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'table % has no primary key of one column', rel
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Clear the mark with an UPDATE instead.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.primary_key_column(regclass) IS
+  'The column that identifies a row';
+
+CREATE FUNCTION forge_comm.restore(rel regclass, id anycompatible)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  options jsonb;
+  key record;
+  restored bigint;
+BEGIN
+  IF rel IS NULL OR id IS NULL THEN
+    RAISE EXCEPTION 'the table and the id must not be null'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the table and the primary key of the row to restore.';
+  END IF;
+  options := forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard');
+  IF options IS NULL THEN
+    RAISE EXCEPTION 'soft_delete is not enabled on table %', rel
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Call forge_comm.enable_soft_delete() first.';
+  END IF;
+  SELECT * INTO key FROM forge_comm.primary_key_column(rel);
+
+  EXECUTE format('UPDATE %s SET %I = NULL%s%s WHERE %I = $1::%s AND %I IS NOT NULL',
+                 rel, options ->> 'deleted_at',
+                 CASE WHEN options ? 'deleted_by' THEN format(', %I = NULL', options ->> 'deleted_by') END,
+                 CASE WHEN options ? 'is_active' THEN format(', %I = true', options ->> 'is_active') END,
+                 key.key_column, key.type, options ->> 'deleted_at')
+    USING id::text;
+  GET DIAGNOSTICS restored = ROW_COUNT;
+  IF restored = 0 THEN
+    RAISE EXCEPTION 'table % has no deleted row with this key', rel
+      USING ERRCODE = 'no_data_found',
+            HINT = 'It may never have been deleted, or be restored already, or belong to another workspace.';
+  END IF;
+  RETURN restored;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.restore(regclass, anycompatible) IS
+  'Bring a soft-deleted row back';

@@ -1,0 +1,547 @@
+-- Rows belong to a workspace.
+
+CREATE FUNCTION forge_comm.in_workspace_support(internal)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'forge_comm_in_workspace_support'
+LANGUAGE c STRICT;
+COMMENT ON FUNCTION forge_comm.in_workspace_support(internal) IS
+  'Planner support for in_workspace: index condition and selectivity';
+
+-- STABLE and never IMMUTABLE: the answer differs from transaction to
+-- transaction.  LEAKPROOF: it tells nothing of its argument, not even by an
+-- error.
+CREATE FUNCTION forge_comm.in_workspace(workspace_id bigint)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'forge_comm_in_workspace_int8'
+LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE
+SUPPORT forge_comm.in_workspace_support;
+COMMENT ON FUNCTION forge_comm.in_workspace(bigint) IS
+  'Is the workspace in scope?';
+
+CREATE FUNCTION forge_comm.in_workspace(workspace_id integer)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'forge_comm_in_workspace_int4'
+LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE
+SUPPORT forge_comm.in_workspace_support;
+COMMENT ON FUNCTION forge_comm.in_workspace(integer) IS
+  'Is the workspace in scope?';
+
+CREATE FUNCTION forge_comm.in_workspace(workspace_id smallint)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'forge_comm_in_workspace_int2'
+LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE
+SUPPORT forge_comm.in_workspace_support;
+COMMENT ON FUNCTION forge_comm.in_workspace(smallint) IS
+  'Is the workspace in scope?';
+
+CREATE FUNCTION forge_comm.tenancy_guard()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'forge_comm_tenancy_guard'
+LANGUAGE c;
+COMMENT ON FUNCTION forge_comm.tenancy_guard() IS
+  'Trigger: fills the workspace of rows, keeps them in it, and their references too';
+
+-- ---------------------------------------------------------------- policies
+
+CREATE FUNCTION forge_comm.tenancy_parent(rel regclass, via name, OUT parent regclass, OUT key_column name,
+                                          OUT workspace_column name)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  referenced regclass;
+BEGIN
+  SELECT c.confrelid, ka.attname,
+         forge_comm.rule_options(c.confrelid, 'forge_comm_tenancy', 'tenancy_guard') ->> 'workspace_column'
+    INTO parent, key_column, workspace_column
+    FROM pg_constraint AS c
+    CROSS JOIN LATERAL unnest(c.conkey, c.confkey) AS k (attnum, refnum)
+    JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
+    JOIN pg_attribute AS ka ON ka.attrelid = c.confrelid AND ka.attnum = k.refnum
+   WHERE c.conrelid = rel AND c.contype = 'f' AND a.attname = via
+   ORDER BY forge_comm.rule_options(c.confrelid, 'forge_comm_tenancy', 'tenancy_guard') IS NULL,
+            cardinality(c.conkey), c.conname
+   LIMIT 1;
+  referenced := parent;
+
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'column % of table % has no foreign key', quote_ident(via), rel
+      USING ERRCODE = 'invalid_foreign_key',
+            HINT = 'The workspace comes through a foreign key; add it first.';
+  ELSIF referenced = rel THEN
+    RAISE EXCEPTION 'column % of table % references the table itself', quote_ident(via), rel
+      USING ERRCODE = 'invalid_foreign_key',
+            HINT = 'Name the foreign key to the table above it, such as the channel of a message.';
+  ELSIF workspace_column IS NULL THEN
+    RAISE EXCEPTION 'table %, which column % of table % references, is not under tenancy',
+                    referenced, quote_ident(via), rel
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Call forge_comm.enable_tenancy() for that table first. If each references the other, one must have a workspace column of its own.';
+  ELSIF (SELECT NOT a.attnotnull FROM pg_attribute AS a
+          WHERE a.attrelid = referenced AND a.attname = workspace_column
+            AND forge_comm.rule_options(referenced, 'forge_comm_tenancy', 'tenancy_guard') ? 'via') THEN
+    RAISE EXCEPTION 'table %, which column % of table % references, has rows without a workspace yet',
+                    referenced, quote_ident(via), rel
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = format('CALL forge_comm.backfill(%L) first.', referenced);
+  ELSIF (SELECT p.relowner <> c.relowner FROM pg_class AS p, pg_class AS c
+          WHERE p.oid = referenced AND c.oid = rel) THEN
+    RAISE EXCEPTION 'table %, which column % of table % references, has another owner',
+                    referenced, quote_ident(via), rel
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = 'Both tables must have one owner, who fills the workspaces in.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.tenancy_parent(regclass, name) IS
+  'The table through which a column leads to the workspace';
+
+-- While a table is being filled, a row without a workspace shows where its
+-- parent does: the parent's own policies decide.
+CREATE FUNCTION forge_comm.tenancy_expression(member regclass, workspace_column name, via name DEFAULT NULL,
+                                              parent regclass DEFAULT NULL, key_column name DEFAULT NULL,
+                                              parent_column name DEFAULT NULL)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN parent IS NULL
+              THEN format('forge_comm.in_workspace(%I)', workspace_column)
+              ELSE format('forge_comm.in_workspace(CASE WHEN %1$I.%2$I IS NULL'
+                          ' THEN (SELECT p.%3$I FROM %4$s AS p WHERE p.%5$I OPERATOR(pg_catalog.=) %1$I.%6$I)'
+                          ' ELSE %1$I.%2$I END)',
+                          c.relname, workspace_column, parent_column, parent, key_column, via)
+         END
+    FROM pg_class AS c WHERE c.oid = member
+$$;
+COMMENT ON FUNCTION forge_comm.tenancy_expression(regclass, name, name, regclass, name, name) IS
+  'What the policies of a table ask of a row';
+
+-- Row security asks the table named in the query, so every member of the
+-- family needs the policies.  The permissive one says no more than the
+-- restrictive: the planner merges them, and with the extension both go.
+CREATE FUNCTION forge_comm.protect_member(member regclass, workspace_column name, expression text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  was_enabled boolean := (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = member);
+  check_expression text := forge_comm.tenancy_expression(member, workspace_column);
+BEGIN
+  EXECUTE format('CREATE POLICY forge_comm_tenancy ON %s AS RESTRICTIVE USING (%s) WITH CHECK (%s)',
+                 member, expression, check_expression);
+  EXECUTE format('COMMENT ON POLICY forge_comm_tenancy ON %s IS %L', member,
+                 'No row of a workspace that is not in scope, whatever other policies say');
+  IF NOT was_enabled THEN
+    EXECUTE format('CREATE POLICY forge_comm_access ON %s USING (%s) WITH CHECK (%s)',
+                   member, expression, check_expression);
+    EXECUTE format('COMMENT ON POLICY forge_comm_access ON %s IS %L', member,
+                   'Every row of the workspaces in scope; replace it to allow less');
+  END IF;
+  EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', member);
+  PERFORM forge_comm.create_truncate_trigger(member, 'tenancy', 'tenancy_guard');
+END
+$$;
+COMMENT ON FUNCTION forge_comm.protect_member(regclass, name, text) IS
+  'Put a table or one of its children under the policies of tenancy';
+
+CREATE FUNCTION forge_comm.alter_policies(member regclass, expression text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  policy name;
+BEGIN
+  FOR policy IN
+    SELECT p.polname FROM pg_policy AS p
+     WHERE p.polrelid = member AND p.polname IN ('forge_comm_tenancy', 'forge_comm_access')
+  LOOP
+    EXECUTE format('ALTER POLICY %I ON %s USING (%s)', policy, member, expression);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.alter_policies(regclass, text) IS
+  'Change what the policies of tenancy ask';
+
+CREATE FUNCTION forge_comm.unprotect_member(member regclass, was_forced boolean)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  was_enabled boolean := NOT EXISTS (SELECT FROM pg_policy AS p
+                                      WHERE p.polrelid = member AND p.polname = 'forge_comm_access');
+BEGIN
+  EXECUTE format('DROP POLICY IF EXISTS forge_comm_tenancy ON %s', member);
+  EXECUTE format('DROP POLICY IF EXISTS forge_comm_access ON %s', member);
+  IF NOT was_forced THEN
+    EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', member);
+  END IF;
+  IF NOT was_enabled THEN
+    EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', member);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.unprotect_member(regclass, boolean) IS
+  'Undo forge_comm.protect_member()';
+
+-- ------------------------------------------------------------------ index
+
+CREATE FUNCTION forge_comm.ensure_tenancy_index(rel regclass, workspace_column name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  member record;
+  index name;
+BEGIN
+  FOR member IN
+    SELECT c.oid::regclass AS rel, c.relname, n.nspname
+      FROM forge_comm.family(ensure_tenancy_index.rel) AS f
+      JOIN pg_class AS c ON c.oid = f.member
+      JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE NOT f.is_partition
+       AND NOT EXISTS (SELECT
+                         FROM pg_index AS i
+                         JOIN pg_class AS ic ON ic.oid = i.indexrelid
+                         JOIN pg_am AS am ON am.oid = ic.relam AND am.amname = 'btree'
+                         JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                        WHERE i.indrelid = f.member AND i.indisvalid AND i.indpred IS NULL
+                          AND a.attname = workspace_column)
+  LOOP
+    index := forge_comm.object_name(member.relname, '_workspace_idx');
+    EXECUTE format('CREATE INDEX %I ON %s (%I)', index, member.rel, workspace_column);
+    EXECUTE format('COMMENT ON INDEX %I.%I IS %L', member.nspname, index,
+                   forge_comm.index_comment('tenancy'));
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.ensure_tenancy_index(regclass, name) IS
+  'Make an index on the workspace column unless a btree index is led by it';
+
+-- ------------------------------------------------------- enable and disable
+
+CREATE FUNCTION forge_comm.enable_tenancy(rel regclass, workspace_column name DEFAULT 'workspace_id',
+                                          via name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  options jsonb := jsonb_build_object('workspace_column', workspace_column, 'via', via);
+  parent regclass;
+  key_column name;
+  parent_column name;
+  added boolean := false;
+  nullable boolean;
+  unfilled boolean := false;
+  member record;
+BEGIN
+  PERFORM forge_comm.check_table(rel);
+  IF forge_comm.rule_enabled(rel, 'tenancy', options) THEN
+    RETURN;
+  END IF;
+
+  IF via IS NOT NULL THEN
+    PERFORM forge_comm.check_column(rel, via, ARRAY[forge_comm.column_type(rel, via)]);
+    SELECT p.* INTO parent, key_column, parent_column FROM forge_comm.tenancy_parent(rel, via) AS p;
+    added := forge_comm.ensure_column(rel, workspace_column, '{smallint,integer,bigint}',
+                                      forge_comm.column_type(parent, parent_column)::text);
+  END IF;
+  PERFORM forge_comm.check_column(rel, workspace_column, '{smallint,integer,bigint}');
+
+  nullable := (SELECT NOT a.attnotnull FROM pg_attribute AS a
+                WHERE a.attrelid = rel AND a.attname = workspace_column);
+  IF nullable THEN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NULL)', rel, workspace_column)
+       INTO unfilled;
+  END IF;
+  IF unfilled AND via IS NULL THEN
+    RAISE EXCEPTION 'column % of table % contains null values', quote_ident(workspace_column), rel
+      USING ERRCODE = 'not_null_violation',
+            HINT = 'Fill them in, or name the foreign key they follow from with the argument "via".';
+  ELSIF nullable AND via IS NOT NULL AND NOT unfilled THEN
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', rel, workspace_column);
+  END IF;
+
+  options := options || jsonb_build_object(
+    'added', CASE WHEN added THEN 'column' WHEN nullable AND via IS NOT NULL THEN 'not null' END,
+    'was', (SELECT CASE WHEN c.relforcerowsecurity THEN 'forced' END FROM pg_class AS c WHERE c.oid = rel));
+  -- Children first: the event trigger below looks after those of guarded parents.
+  FOR member IN
+    SELECT f.member AS rel, f.is_partition FROM forge_comm.family(rel) AS f ORDER BY f.depth DESC
+  LOOP
+    IF NOT member.is_partition THEN
+      PERFORM forge_comm.create_rule_trigger(
+        member.rel, 'tenancy', 'INSERT OR UPDATE', 'tenancy_guard',
+        CASE WHEN member.rel = enable_tenancy.rel THEN options
+             ELSE options - 'via' - 'added' - 'was' END);
+    END IF;
+    PERFORM forge_comm.protect_member(
+      member.rel, workspace_column,
+      CASE WHEN unfilled
+           THEN forge_comm.tenancy_expression(member.rel, workspace_column, via, parent,
+                                              key_column, parent_column)
+           ELSE forge_comm.tenancy_expression(member.rel, workspace_column) END);
+  END LOOP;
+
+  IF unfilled THEN
+    RAISE NOTICE 'rows of table % are still to be given their workspace', rel
+      USING HINT = format('CALL forge_comm.backfill(%L);', rel);
+  ELSE
+    PERFORM forge_comm.ensure_tenancy_index(rel, workspace_column);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.enable_tenancy(regclass, name, name) IS
+  'Show and write rows of a table only in the workspaces of the context';
+
+CREATE FUNCTION forge_comm.disable_tenancy(rel regclass, drop_column boolean DEFAULT false)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  options jsonb;
+  child regclass;
+  member record;
+BEGIN
+  PERFORM forge_comm.check_table(rel);
+  options := forge_comm.rule_options(rel, 'forge_comm_tenancy', 'tenancy_guard');
+  IF options IS NULL THEN
+    RAISE NOTICE 'tenancy is not enabled on table %', rel;
+    RETURN;
+  END IF;
+
+  SELECT c.conrelid::regclass INTO child
+    FROM pg_constraint AS c
+    JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
+   WHERE c.contype = 'f' AND c.confrelid = rel AND c.conrelid <> rel
+     AND forge_comm.rule_options(c.conrelid, 'forge_comm_tenancy', 'tenancy_guard') ->> 'via' = a.attname
+   LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'table % gets its workspaces through table %', child, rel
+      USING ERRCODE = 'dependent_objects_still_exist',
+            HINT = 'Disable tenancy there first.';
+  END IF;
+
+  PERFORM forge_comm.drop_rule_triggers(rel, 'tenancy');
+  FOR member IN SELECT f.member AS rel FROM forge_comm.family(rel) AS f LOOP
+    PERFORM forge_comm.unprotect_member(member.rel, options ? 'was');
+  END LOOP;
+  PERFORM forge_comm.drop_indexes(rel, 'tenancy');
+  IF EXISTS (SELECT FROM pg_constraint AS c
+              WHERE c.conrelid = rel AND c.conname = 'forge_comm_workspace_filled') THEN
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT forge_comm_workspace_filled', rel);
+  END IF;
+  IF options ->> 'added' = 'column' AND drop_column THEN
+    PERFORM forge_comm.drop_columns(rel, ARRAY[options ->> 'workspace_column']::name[]);
+  ELSIF options ? 'added' THEN
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', rel, options ->> 'workspace_column');
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.disable_tenancy(regclass, boolean) IS
+  'Undo forge_comm.enable_tenancy(); the column it added stays unless asked otherwise';
+
+-- --------------------------------------------------------------- backfill
+
+CREATE FUNCTION forge_comm.in_transaction_block()
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'forge_comm_in_transaction_block'
+LANGUAGE c VOLATILE;
+COMMENT ON FUNCTION forge_comm.in_transaction_block() IS
+  'Is this a transaction that a procedure cannot commit?';
+
+CREATE FUNCTION forge_comm.backfill_blocks(rel regclass, first bigint, past bigint)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'forge_comm_backfill_blocks'
+LANGUAGE c VOLATILE STRICT;
+COMMENT ON FUNCTION forge_comm.backfill_blocks(regclass, bigint, bigint) IS
+  'Give the rows in a range of blocks the workspace of their parents';
+
+CREATE FUNCTION forge_comm.backfill_step(member regclass, batch_size integer)
+RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT greatest(1, CASE WHEN c.reltuples > 0 AND c.relpages > 0
+                          THEN ceil(batch_size * c.relpages::numeric / c.reltuples::numeric)
+                          ELSE ceil(batch_size / 100.0) END)::bigint
+    FROM pg_class AS c WHERE c.oid = member
+$$;
+COMMENT ON FUNCTION forge_comm.backfill_step(regclass, integer) IS
+  'How many blocks hold about that many rows';
+
+-- A procedure that commits can have no SET clause: it sets its path anew in
+-- every transaction.
+CREATE PROCEDURE forge_comm.backfill(rel regclass, batch_size integer DEFAULT 10000,
+                                     INOUT filled bigint DEFAULT 0, INOUT batches bigint DEFAULT 0)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  options jsonb;
+  workspace_column name;
+  member regclass;
+  blocks bigint;
+  step bigint;
+  first bigint;
+  batch bigint;
+BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  IF forge_comm.in_transaction_block() THEN
+    RAISE EXCEPTION 'backfill cannot run inside a transaction block'
+      USING ERRCODE = 'active_sql_transaction',
+            HINT = 'It commits each batch. Call it outside of BEGIN, in Alembic within an autocommit_block().';
+  END IF;
+  PERFORM forge_comm.check_table(rel);
+  IF batch_size IS NULL OR batch_size < 1 THEN
+    RAISE EXCEPTION 'batch_size must be 1 or more'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'It is the number of rows to fill before each commit.';
+  END IF;
+  options := forge_comm.rule_options(rel, 'forge_comm_tenancy', 'tenancy_guard');
+  IF options IS NULL OR NOT options ? 'via' THEN
+    RAISE EXCEPTION 'table % gets its workspaces through no other table', rel
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Call forge_comm.enable_tenancy() with the argument "via" first.';
+  END IF;
+  workspace_column := options ->> 'workspace_column';
+  filled := 0;
+  batches := 0;
+
+  IF (SELECT NOT a.attnotnull FROM pg_attribute AS a
+       WHERE a.attrelid = rel AND a.attname = workspace_column) THEN
+    FOR member IN
+      SELECT f.member FROM forge_comm.family(rel) AS f JOIN pg_class AS c ON c.oid = f.member
+       WHERE c.relkind = 'r'
+    LOOP
+      blocks := pg_relation_size(member) / current_setting('block_size')::bigint;
+      step := forge_comm.backfill_step(member, batch_size);
+      first := 0;
+      WHILE first < blocks LOOP
+        batch := forge_comm.backfill_blocks(member, first, first + step);
+        filled := filled + batch;
+        first := first + step;
+        IF batch > 0 THEN
+          batches := batches + 1;
+          RAISE NOTICE 'filled % rows of table %, % %% done', filled, member,
+                       least(100, 100 * first / blocks);
+          COMMIT;
+          PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+      END LOOP;
+    END LOOP;
+
+    -- Checked without blocking anybody; SET NOT NULL then believes it.
+    PERFORM forge_comm.announce_filled(rel, workspace_column);
+    COMMIT;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM forge_comm.verify_filled(rel, workspace_column);
+    COMMIT;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM forge_comm.settle_filled(rel, workspace_column);
+    COMMIT;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  END IF;
+  PERFORM forge_comm.ensure_tenancy_index(rel, workspace_column);
+END
+$$;
+COMMENT ON PROCEDURE forge_comm.backfill(regclass, integer, bigint, bigint) IS
+  'Give the rows of a table their workspaces, in batches that commit';
+
+CREATE FUNCTION forge_comm.announce_filled(rel regclass, workspace_column name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_constraint AS c
+                  WHERE c.conrelid = rel AND c.conname = 'forge_comm_workspace_filled') THEN
+    EXECUTE format('ALTER TABLE %s ADD CONSTRAINT forge_comm_workspace_filled CHECK (%I IS NOT NULL) NOT VALID',
+                   rel, workspace_column);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.announce_filled(regclass, name) IS
+  'End of a backfill, first step: no new row without a workspace';
+
+CREATE FUNCTION forge_comm.verify_filled(rel regclass, workspace_column name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT forge_comm_workspace_filled', rel);
+EXCEPTION WHEN check_violation THEN
+  RAISE EXCEPTION 'some rows of table % reference nothing that has a workspace', rel
+    USING ERRCODE = 'not_null_violation',
+          HINT = 'Give them a parent or delete them, as a superuser, and call backfill again.';
+END
+$$;
+COMMENT ON FUNCTION forge_comm.verify_filled(regclass, name) IS
+  'End of a backfill, second step: no old row without a workspace';
+
+CREATE FUNCTION forge_comm.settle_filled(rel regclass, workspace_column name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  member regclass;
+BEGIN
+  EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', rel, workspace_column);
+  EXECUTE format('ALTER TABLE %s DROP CONSTRAINT forge_comm_workspace_filled', rel);
+  FOR member IN SELECT f.member FROM forge_comm.family(rel) AS f LOOP
+    PERFORM forge_comm.alter_policies(member, forge_comm.tenancy_expression(member, workspace_column));
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.settle_filled(regclass, name) IS
+  'End of a backfill, last step: the column is NOT NULL and the policies are simple';
+
+-- ------------------------------------------------- partitions made later
+
+CREATE FUNCTION forge_comm.protect_new_members()
+RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  found record;
+BEGIN
+  FOR found IN
+    SELECT c.oid::regclass AS member, c.relispartition AS is_partition,
+           forge_comm.rule_options(i.inhparent, 'forge_comm_tenancy', 'tenancy_guard') ->> 'workspace_column'
+             AS workspace_column
+      FROM pg_event_trigger_ddl_commands() AS d
+      JOIN pg_inherits AS i ON d.objid IN (i.inhrelid, i.inhparent)
+      JOIN pg_class AS c ON c.oid = i.inhrelid
+     WHERE d.classid = 'pg_class'::regclass AND c.relkind IN ('r', 'p')
+       AND EXISTS (SELECT FROM pg_policy AS p
+                    WHERE p.polrelid = i.inhparent AND p.polname = 'forge_comm_tenancy')
+       AND NOT EXISTS (SELECT FROM pg_policy AS p
+                        WHERE p.polrelid = i.inhrelid AND p.polname = 'forge_comm_tenancy')
+  LOOP
+    CONTINUE WHEN found.workspace_column IS NULL;
+    IF NOT found.is_partition THEN
+      PERFORM forge_comm.create_rule_trigger(found.member, 'tenancy', 'INSERT OR UPDATE', 'tenancy_guard',
+                                             jsonb_build_object('workspace_column', found.workspace_column));
+    END IF;
+    PERFORM forge_comm.protect_member(
+      found.member, found.workspace_column,
+      forge_comm.tenancy_expression(found.member, found.workspace_column));
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.protect_new_members() IS
+  'Event trigger: partitions and children made later come under tenancy, too';
+
+CREATE EVENT TRIGGER forge_comm_protect_new_members ON ddl_command_end
+  WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+  EXECUTE FUNCTION forge_comm.protect_new_members();
+COMMENT ON EVENT TRIGGER forge_comm_protect_new_members IS
+  'Partitions and children made later come under tenancy, too';
