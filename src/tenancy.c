@@ -336,9 +336,9 @@ check_references(GuardState *guard, HeapTuple old, HeapTuple new, int64 workspac
 	}
 }
 
-/* old is the row as it was, or NULL if it is new or had no workspace yet. */
+/* A row that is new, or had no workspace until now. */
 static HeapTuple
-guard_row(GuardState *guard, HeapTuple old, HeapTuple new)
+guard_insert(GuardState *guard, HeapTuple new)
 {
 	const TenancyRule *rule = guard->rule;
 	bool		isnull;
@@ -363,7 +363,7 @@ guard_row(GuardState *guard, HeapTuple old, HeapTuple new)
 					 errmsg("new row violates row-level security policy for table \"%s\"",
 							RelationGetRelationName(guard->rel))));
 	}
-	check_references(guard, old, new, workspace);
+	check_references(guard, NULL, new, workspace);
 	return new;
 }
 
@@ -387,10 +387,11 @@ guard_update(GuardState *guard, HeapTuple old, HeapTuple new)
 	Datum		newvalue = heap_getattr(new, attnum, guard->desc, &newnull);
 
 	if (oldnull)
-		return guard_row(guard, NULL, new);
+		return guard_insert(guard, new);
 	if (newnull || oldvalue != newvalue)
 		refuse_move(guard);
-	return guard_row(guard, old, new);
+	check_references(guard, old, new, id_from_datum(newvalue, guard->rule->workspace_type));
+	return new;
 }
 
 /* TRUNCATE asks no policy, so it is for those who see everything. */
@@ -436,7 +437,8 @@ forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 
 	guard.desc = RelationGetDescr(guard.rel);
 	guard.rule = rules_of(guard.rel)->tenancy;
-	guard.bypassed = context_bypassed();
+	/* referential actions are exempt from policies, and so from ours */
+	guard.bypassed = context_bypassed() || InNoForceRLSOperation();
 	guard.parents = parent_slots(fcinfo);
 	if (guard.rule == NULL || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		ereport(ERROR,
@@ -447,7 +449,7 @@ forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		PG_RETURN_POINTER(guard_update(&guard, trigger->tg_trigtuple,
 									   trigger->tg_newtuple));
-	PG_RETURN_POINTER(guard_row(&guard, NULL, trigger->tg_trigtuple));
+	PG_RETURN_POINTER(guard_insert(&guard, trigger->tg_trigtuple));
 }
 
 /* ----------------------------------------------------------------- backfill */
