@@ -25,7 +25,9 @@ OBJS = \
 	src/memberships.o \
 	src/rules.o \
 	src/lookup.o \
+	src/in_workspace.o \
 	src/tenancy.o \
+	src/backfill.o \
 	src/timestamps.o \
 	src/soft_delete.o \
 	src/messages.o
@@ -36,7 +38,9 @@ SQL_PARTS = \
 	src/relation.sql \
 	src/rules.sql \
 	src/context.sql \
+	src/in_workspace.sql \
 	src/tenancy.sql \
+	src/backfill.sql \
 	src/timestamps.sql \
 	src/soft_delete.sql \
 	src/messages.sql \

@@ -1,0 +1,156 @@
+/*
+ * in_workspace.c
+ *		The test in the policies of tenancy, with its planner support.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/plancat.h"
+#include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
+
+#include "context.h"
+#include "lookup.h"
+#include "rules.h"
+
+PG_FUNCTION_INFO_V1(forge_comm_in_workspace_int8);
+PG_FUNCTION_INFO_V1(forge_comm_in_workspace_int4);
+PG_FUNCTION_INFO_V1(forge_comm_in_workspace_int2);
+
+/*
+ * in_workspace(id): is the workspace in scope?  One function for each width,
+ * since behind a cast the planner would not find the index column.
+ */
+Datum
+forge_comm_in_workspace_int8(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(context_allows(PG_GETARG_INT64(0)));
+}
+
+Datum
+forge_comm_in_workspace_int4(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(context_allows(PG_GETARG_INT32(0)));
+}
+
+Datum
+forge_comm_in_workspace_int2(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(context_allows(PG_GETARG_INT16(0)));
+}
+
+/* How many ids are looked up in the statistics; the rest is extrapolated. */
+#define MOST_ESTIMATED 100
+
+/* The share of rows whose column equals one id. */
+static Selectivity
+id_selectivity(SupportRequestSelectivity *req, Node *column, int64 id)
+{
+	Oid			type = exprType(column);
+	int16		length = get_typlen(type);
+	Const	   *constant;
+
+	if (!id_fits(id, type))
+		return 0.0;
+	constant = makeConst(type, -1, InvalidOid, length, id_to_datum(id, type), false, true);
+	return restriction_selectivity(req->root,
+								   get_opfamily_member(INTEGER_BTREE_FAM_OID, type, type,
+													   BTEqualStrategyNumber),
+								   list_make2(column, constant),
+								   InvalidOid, req->varRelid);
+}
+
+/* The share of rows in scope: that of each workspace, added up. */
+static Selectivity
+scope_selectivity(SupportRequestSelectivity *req)
+{
+	Node	   *column = linitial(req->args);
+	const int64 *ids;
+	int			n = context_workspaces(&ids);
+	int			estimated = Min(n, MOST_ESTIMATED);
+	Selectivity sum = 0.0;
+
+	if (context_is_everywhere())
+		return 1.0;
+	if (n == 0)
+	{
+		/* planned ahead of any context: as for one workspace among many */
+		VariableStatData vardata;
+		bool		isdefault;
+
+		examine_variable(req->root, column, req->varRelid, &vardata);
+		sum = 1.0 / Max(get_variable_numdistinct(&vardata, &isdefault), 1.0);
+		ReleaseVariableStats(vardata);
+		return sum;
+	}
+	for (int i = 0; i < estimated; i++)
+		sum += id_selectivity(req, column, ids[i]);
+	return sum * n / estimated;
+}
+
+/*
+ * column = ANY (workspace_ids()), which is exactly what in_workspace(column)
+ * says.  Only for the leading column: there PostgreSQL keeps the order of an
+ * array scan, on a later one it would believe an order that is not there.
+ * With everything in scope there is no list and so no condition; plans do not
+ * survive that difference (see assign_context).
+ */
+static List *
+index_condition(SupportRequestIndexCondition *req)
+{
+	Node	   *column;
+	Oid			operator;
+	ScalarArrayOpExpr *condition;
+
+	if (!is_funcclause(req->node) || req->indexarg != 0 || req->indexcol != 0 ||
+		req->index->relam != BTREE_AM_OID ||
+		req->opfamily != INTEGER_BTREE_FAM_OID || context_is_everywhere())
+		return NIL;
+
+	column = linitial(((FuncExpr *) req->node)->args);
+	operator = get_opfamily_member(req->opfamily, exprType(column), INT8OID,
+								   BTEqualStrategyNumber);
+	if (!OidIsValid(operator))
+		return NIL;
+
+	condition = makeNode(ScalarArrayOpExpr);
+	condition->opno = operator;
+	condition->opfuncid = get_opcode(operator);
+	condition->useOr = true;
+	condition->args = list_make2(column,
+								 makeFuncExpr(own_function("workspace_ids", 0, NULL),
+											  INT8ARRAYOID, NIL, InvalidOid,
+											  InvalidOid, COERCE_EXPLICIT_CALL));
+	condition->location = -1;
+	req->lossy = false;
+	return list_make1(condition);
+}
+
+PG_FUNCTION_INFO_V1(forge_comm_in_workspace_support);
+
+Datum
+forge_comm_in_workspace_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (IsA(request, SupportRequestSelectivity))
+	{
+		SupportRequestSelectivity *req = (SupportRequestSelectivity *) request;
+
+		if (req->is_join)
+			PG_RETURN_POINTER(NULL);
+		req->selectivity = scope_selectivity(req);
+		CLAMP_PROBABILITY(req->selectivity);
+		PG_RETURN_POINTER(req);
+	}
+	if (IsA(request, SupportRequestIndexCondition))
+		PG_RETURN_POINTER(index_condition((SupportRequestIndexCondition *) request));
+	PG_RETURN_POINTER(NULL);
+}
