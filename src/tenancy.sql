@@ -241,10 +241,14 @@ BEGIN
     SELECT f.member AS rel, f.is_partition FROM forge_comm.family(rel) AS f ORDER BY f.depth DESC
   LOOP
     IF NOT member.is_partition THEN
+      -- An inheritance child has no foreign keys but its own.
+      IF via IS NOT NULL THEN
+        PERFORM forge_comm.tenancy_parent(member.rel, via);
+      END IF;
       PERFORM forge_comm.create_rule_trigger(
         member.rel, 'tenancy', 'INSERT OR UPDATE', 'tenancy_guard',
         CASE WHEN member.rel = enable_tenancy.rel THEN options
-             ELSE options - 'via' - 'added' - 'was' END);
+             ELSE options - 'added' - 'was' END);
     END IF;
     PERFORM forge_comm.protect_member(
       member.rel, workspace_column,
