@@ -17,6 +17,19 @@ COMMENT ON COLUMN forge_comm.settings.workspace_column IS 'Its column with the w
 COMMENT ON COLUMN forge_comm.settings.role_column IS 'Its column with the user''s role there';
 COMMENT ON COLUMN forge_comm.settings.active IS 'Which of its rows count, as a boolean expression';
 
+CREATE FUNCTION forge_comm.settings_changed()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'forge_comm_settings_changed'
+LANGUAGE c;
+COMMENT ON FUNCTION forge_comm.settings_changed() IS
+  'Trigger: lets all sessions notice a change of the settings';
+
+CREATE TRIGGER settings_changed
+  AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON forge_comm.settings
+  FOR EACH STATEMENT EXECUTE FUNCTION forge_comm.settings_changed();
+COMMENT ON TRIGGER settings_changed ON forge_comm.settings IS
+  'Lets all sessions notice a change of the settings';
+
 CREATE FUNCTION forge_comm.set_context(user_id bigint DEFAULT NULL, workspace_id bigint DEFAULT NULL,
                                        is_local boolean DEFAULT true)
 RETURNS void

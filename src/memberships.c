@@ -16,6 +16,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -62,23 +63,30 @@ typedef struct MembershipTable
 	Expr	   *active;			/* NULL where every row counts */
 } MembershipTable;
 
-/* What the last resolution was made from; see registered_table(). */
-static MemoryContext cache_context = NULL;
-static HeapTuple cached_settings = NULL;
-static MembershipTable *cached_table = NULL;
-static Oid	cached_relid = InvalidOid;
+/* The setting as last resolved, until it or the table changes. */
+static struct
+{
+	bool		valid;
+	Oid			settings;		/* forge_comm.settings itself */
+	Oid			relid;			/* the table registered */
+	MembershipTable *table;		/* NULL where none is registered */
+	MemoryContext context;		/* holds the table's resolution */
+}			cache;
 
 /* ------------------------------------------------------------- the setting */
 
-/* A copy of the row of forge_comm.settings, taken apart; NULL if there is none. */
+/*
+ * A copy of the row of forge_comm.settings, taken apart; NULL if there is
+ * none.  It is read like a catalog, as it is now whatever the transaction's
+ * snapshot says, since what is made of it outlives the transaction.
+ */
 static HeapTuple
 read_settings(Datum *values, bool *nulls)
 {
 	Oid			relid = get_relname_relid("settings",
 										  get_namespace_oid("forge_comm", false));
 	Relation	rel = table_open(relid, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false,
-										  GetActiveSnapshot(), 0, NULL);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple = systable_getnext(scan);
 
 	if (HeapTupleIsValid(tuple))
@@ -88,16 +96,25 @@ read_settings(Datum *values, bool *nulls)
 	}
 	systable_endscan(scan);
 	table_close(rel, NoLock);
+	cache.settings = relid;
 	return tuple;
 }
 
-bool
-memberships_registered(void)
-{
-	Datum		values[NUM_SETTINGS];
-	bool		nulls[NUM_SETTINGS];
+PG_FUNCTION_INFO_V1(forge_comm_settings_changed);
 
-	return read_settings(values, nulls) != NULL;
+/* Trigger: AFTER any change of the settings, to be noticed by all sessions. */
+Datum
+forge_comm_settings_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("settings_changed() must be called as a trigger"),
+				 errhint("It belongs to table forge_comm.settings only.")));
+	CacheInvalidateRelcache(trigger->tg_relation);
+	PG_RETURN_POINTER(NULL);
 }
 
 /* -------------------------------------------------- the active expression */
@@ -242,56 +259,67 @@ resolve(Relation rel, const Datum *values, const bool *nulls)
 	return table;
 }
 
+/* Relcache callback: the settings, or the table they name, have changed. */
 static void
 forget_table(Datum arg, Oid relid)
 {
-	if (!OidIsValid(relid) || relid == cached_relid)
-		cached_relid = InvalidOid;
+	if (!OidIsValid(relid) || relid == cache.settings || relid == cache.relid)
+		cache.valid = false;
+}
+
+/* Resolve the setting as it is now. */
+static MembershipTable *
+resolve_settings(void)
+{
+	Datum		values[NUM_SETTINGS];
+	bool		nulls[NUM_SETTINGS];
+	MembershipTable *table;
+	Relation	rel;
+
+	if (read_settings(values, nulls) == NULL)
+		return NULL;
+	cache.relid = DatumGetObjectId(values[SETTING_MEMBERSHIPS]);
+	rel = try_table_open(cache.relid, AccessShareLock);
+	if (rel == NULL)
+		table_is_gone();
+	table = resolve(rel, values, nulls);
+	table_close(rel, NoLock);
+	return table;
 }
 
 /*
- * The registered table; NULL if none is.  What was resolved before is good
- * as long as the setting reads the same and the table has not changed.
+ * The registered table; NULL if none is.  It counts as valid from before it
+ * is resolved, so that a change that arrives meanwhile is not lost.
  */
 static const MembershipTable *
 registered_table(void)
 {
-	Datum		values[NUM_SETTINGS];
-	bool		nulls[NUM_SETTINGS];
-	HeapTuple	settings = read_settings(values, nulls);
 	MemoryContext old;
-	Relation	rel;
-	Oid			relid;
 
-	if (settings == NULL)
-		return NULL;
-	relid = DatumGetObjectId(values[SETTING_MEMBERSHIPS]);
-	rel = try_table_open(relid, AccessShareLock);
-	if (rel == NULL)
-		table_is_gone();
+	if (cache.valid)
+		return cache.table;
 
-	if (!(OidIsValid(cached_relid) && cached_relid == relid &&
-		  settings->t_len == cached_settings->t_len &&
-		  memcmp(settings->t_data, cached_settings->t_data, settings->t_len) == 0))
+	MemoryContextReset(cache.context);
+	old = MemoryContextSwitchTo(cache.context);
+	cache.valid = true;
+	PG_TRY();
 	{
-		MemoryContextReset(cache_context);
-		cached_relid = relid;
-		old = MemoryContextSwitchTo(cache_context);
-		PG_TRY();
-		{
-			cached_table = resolve(rel, values, nulls);
-			cached_settings = heap_copytuple(settings);
-		}
-		PG_CATCH();
-		{
-			cached_relid = InvalidOid;
-			PG_RE_THROW();
-		}
-		PG_END_TRY();
-		MemoryContextSwitchTo(old);
+		cache.table = resolve_settings();
 	}
-	table_close(rel, NoLock);
-	return cached_table;
+	PG_CATCH();
+	{
+		cache.valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	return cache.table;
+}
+
+bool
+memberships_registered(void)
+{
+	return registered_table() != NULL;
 }
 
 /* ----------------------------------------------------------------- reading */
@@ -423,7 +451,7 @@ forge_comm_check_memberships(PG_FUNCTION_ARGS)
 void
 memberships_init(void)
 {
-	cache_context = AllocSetContextCreate(TopMemoryContext, "forge_comm memberships",
+	cache.context = AllocSetContextCreate(TopMemoryContext, "forge_comm memberships",
 										  ALLOCSET_SMALL_SIZES);
 	CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
 }

@@ -26,7 +26,7 @@ AS $$
    WHERE p.pronamespace = 'forge_comm'::regnamespace
      AND p.oid NOT IN (SELECT forge_comm.app_functions())
      AND p.proname NOT IN ('set_service_context', 'use_memberships', 'forget_memberships',
-                           'check_memberships', 'grant_app', 'revoke_app', 'grant_owner',
+                           'check_memberships', 'settings_changed', 'grant_app', 'revoke_app', 'grant_owner',
                            'revoke_owner', 'app_functions', 'owner_functions',
                            'in_workspace_support')
 $$;
