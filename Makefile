@@ -63,7 +63,14 @@ REGRESS_OPTS = --load-extension=forge_comm
 
 # Specs are in test/specs, their expected output beside the others' in
 # expected/, where pg_isolation_regress looks because it is the output folder's
-ISOLATION =
+ISOLATION = \
+	tenants \
+	references \
+	deletes \
+	enable \
+	backfilling \
+	plans \
+	revoked
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
 
 # Callbacks and PostgreSQL's own headers leave parameters unused. Warnings are

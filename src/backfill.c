@@ -60,14 +60,14 @@ backfill_query(Oid relid, const TenancyRule *rule, int64 first, int64 past)
 static int64
 run_unnoticed(const char *query, Oid owner)
 {
-	Oid			user;
-	int			security;
-	int			nestlevel = NewGUCNestLevel();
-	int64		processed;
+	Oid user;
+	int security;
+	int nestlevel = NewGUCNestLevel();
+	int64 processed;
 
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+									  SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	(void) set_config_option("session_replication_role", "replica", PGC_SUSET,
@@ -93,9 +93,9 @@ PG_FUNCTION_INFO_V1(forge_comm_backfill_blocks);
 Datum
 forge_comm_backfill_blocks(PG_FUNCTION_ARGS)
 {
-	Relation	rel = table_open(PG_GETARG_OID(0), RowExclusiveLock);
+	Relation rel = table_open(PG_GETARG_OID(0), RowExclusiveLock);
 	const TenancyRule *rule = rules_of(rel)->tenancy;
-	int64		filled;
+	int64 filled;
 
 	if (!compat_owns_table(RelationGetRelid(rel)))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));

@@ -24,7 +24,7 @@
 
 #if PG_VERSION_NUM < 160000
 #define guc_malloc(elevel, size) malloc(size)
-#define guc_free(ptr) free(ptr)
+#define guc_free(ptr)			 free(ptr)
 #endif
 
 /* The number of the current transaction in this backend. */
@@ -57,7 +57,7 @@ compat_owns_table(Oid relid)
 static inline void
 compat_mark_updated(Query *query, RangeTblEntry *rte, AttrNumber attnum)
 {
-	int			bit = attnum - FirstLowInvalidHeapAttributeNumber;
+	int bit = attnum - FirstLowInvalidHeapAttributeNumber;
 #if PG_VERSION_NUM >= 160000
 	RTEPermissionInfo *perms = getRTEPermissionInfo(query->rteperminfos, rte);
 
@@ -67,4 +67,4 @@ compat_mark_updated(Query *query, RangeTblEntry *rte, AttrNumber attnum)
 #endif
 }
 
-#endif							/* FORGE_COMM_COMPAT_H */
+#endif /* FORGE_COMM_COMPAT_H */

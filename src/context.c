@@ -45,13 +45,13 @@
  */
 typedef struct Context
 {
-	bool		has_user;
-	int64		user;
-	const char *reason;			/* of a service context, else NULL */
-	bool		everywhere;
-	int			nworkspaces;
-	int64	   *workspaces;		/* ascending */
-	const char **roles;			/* in the same order, "" where unknown */
+	bool has_user;
+	int64 user;
+	const char *reason; /* of a service context, else NULL */
+	bool everywhere;
+	int nworkspaces;
+	int64 *workspaces; /* ascending */
+	const char **roles; /* in the same order, "" where unknown */
 } Context;
 
 typedef enum MissingContext
@@ -61,18 +61,18 @@ typedef enum MissingContext
 } MissingContext;
 
 static const struct config_enum_entry missing_context_options[] = {
-	{"error", MISSING_ERROR, false},
-	{"empty", MISSING_EMPTY, false},
-	{NULL, 0, false}
+	{ "error", MISSING_ERROR, false },
+	{ "empty", MISSING_EMPTY, false },
+	{ NULL, 0, false }
 };
 
 static char *context_string = NULL;
-static int	missing_context = MISSING_ERROR;
+static int missing_context = MISSING_ERROR;
 static bool allow_bypass_role = false;
 
-static const Context *current = NULL;	/* NULL: there is no context */
-static bool setting = false;	/* the value being set is our own */
-static bool dropped = false;	/* somebody reset it in this transaction */
+static const Context *current = NULL; /* NULL: there is no context */
+static bool setting = false; /* the value being set is our own */
+static bool dropped = false; /* somebody reset it in this transaction */
 
 /* ---------------------------------------------------------------- parsing */
 
@@ -80,14 +80,14 @@ static bool dropped = false;	/* somebody reset it in this transaction */
 static void
 unescape(char *text)
 {
-	char	   *out = text;
+	char *out = text;
 
 	for (char *in = text; *in; in++)
 	{
 		if (in[0] == '%' && isxdigit((unsigned char) in[1]) &&
 			isxdigit((unsigned char) in[2]))
 		{
-			char		hex[3] = {in[1], in[2], '\0'};
+			char hex[3] = { in[1], in[2], '\0' };
 
 			*out++ = (char) strtol(hex, NULL, 16);
 			in += 2;
@@ -122,9 +122,9 @@ parse_scope(char *text, Context *context)
 	}
 	while (*text)
 	{
-		int			n = context->nworkspaces;
-		char	   *end;
-		char	   *next = strchr(text, ',');
+		int n = context->nworkspaces;
+		char *end;
+		char *next = strchr(text, ',');
 
 		if (next)
 			*next = '\0';
@@ -147,8 +147,8 @@ parse_scope(char *text, Context *context)
 static bool
 parse_field(char *field, Context *context)
 {
-	char	   *value = strchr(field, '=');
-	char	   *end;
+	char *value = strchr(field, '=');
+	char *end;
 
 	if (value == NULL)
 		return false;
@@ -175,17 +175,17 @@ parse_field(char *field, Context *context)
 static Context *
 parse_context(const char *value)
 {
-	Size		length = strlen(value) + 1;
-	Size		most = 1;
-	Context    *context;
-	char	   *text;
-	char	   *next;
+	Size length = strlen(value) + 1;
+	Size most = 1;
+	Context *context;
+	char *text;
+	char *next;
 
 	for (const char *p = value; *p; p++)
 		most += (*p == ',');
 
 	context = guc_malloc(LOG, sizeof(Context) +
-						 most * (sizeof(int64) + sizeof(char *)) + length);
+								  most * (sizeof(int64) + sizeof(char *)) + length);
 	if (context == NULL)
 		return NULL;
 	memset(context, 0, sizeof(Context));
@@ -285,7 +285,7 @@ forget_dropped(XactEvent event, void *arg)
 static void
 carry_context(const Context *context, bool is_local)
 {
-	char	   *value = format_context(context);
+	char *value = format_context(context);
 
 	setting = true;
 	PG_TRY();
@@ -319,12 +319,12 @@ context_or_error(void)
 static int
 scope_position(const Context *context, int64 workspace)
 {
-	int			low = 0;
-	int			high = context->nworkspaces - 1;
+	int low = 0;
+	int high = context->nworkspaces - 1;
 
 	while (low <= high)
 	{
-		int			middle = (low + high) / 2;
+		int middle = (low + high) / 2;
 
 		if (context->workspaces[middle] == workspace)
 			return middle;
@@ -434,7 +434,7 @@ check_may_set(void)
 static Context *
 new_context(int nworkspaces)
 {
-	Context    *context = palloc0(sizeof(Context));
+	Context *context = palloc0(sizeof(Context));
 
 	context->workspaces = palloc(Max(nworkspaces, 1) * sizeof(int64));
 	context->roles = palloc(Max(nworkspaces, 1) * sizeof(char *));
@@ -452,7 +452,7 @@ add_workspace(Context *context, int64 workspace, const char *role)
 static Context *
 scope_of_memberships(const Membership *memberships, int n)
 {
-	Context    *context = new_context(n);
+	Context *context = new_context(n);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -465,7 +465,7 @@ scope_of_memberships(const Membership *memberships, int n)
 static Context *
 scope_of_workspace(int64 workspace, const char *role)
 {
-	Context    *context = new_context(1);
+	Context *context = new_context(1);
 
 	if (current && !in_scope(current, workspace))
 		refuse_workspace();
@@ -478,7 +478,7 @@ static Context *
 scope_from_table(bool has_user, int64 user, bool has_workspace, int64 workspace)
 {
 	Membership *memberships;
-	int			n;
+	int n;
 
 	if (!has_user)
 		ereport(ERROR,
@@ -516,11 +516,11 @@ PG_FUNCTION_INFO_V1(forge_comm_set_service_context);
 Datum
 forge_comm_set_context(PG_FUNCTION_ARGS)
 {
-	bool		has_user = !PG_ARGISNULL(0);
-	bool		has_workspace = !PG_ARGISNULL(1);
-	int64		user = has_user ? PG_GETARG_INT64(0) : 0;
-	int64		workspace = has_workspace ? PG_GETARG_INT64(1) : 0;
-	Context    *context;
+	bool has_user = !PG_ARGISNULL(0);
+	bool has_workspace = !PG_ARGISNULL(1);
+	int64 user = has_user ? PG_GETARG_INT64(0) : 0;
+	int64 workspace = has_workspace ? PG_GETARG_INT64(1) : 0;
+	Context *context;
 
 	if (PG_ARGISNULL(2))
 		ereport(ERROR,
@@ -533,8 +533,8 @@ forge_comm_set_context(PG_FUNCTION_ARGS)
 		refuse_widening();
 
 	context = memberships_registered() ?
-		scope_from_table(has_user, user, has_workspace, workspace) :
-		scope_on_trust(has_workspace, workspace);
+				  scope_from_table(has_user, user, has_workspace, workspace) :
+				  scope_on_trust(has_workspace, workspace);
 	context->has_user = has_user;
 	context->user = user;
 	carry_context(context, PG_GETARG_BOOL(2));
@@ -546,9 +546,9 @@ Datum
 forge_comm_pin_workspace(PG_FUNCTION_ARGS)
 {
 	const Context *old = current;
-	Context    *context;
-	int64		workspace;
-	int			position;
+	Context *context;
+	int64 workspace;
+	int position;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -575,7 +575,7 @@ forge_comm_pin_workspace(PG_FUNCTION_ARGS)
 Datum
 forge_comm_set_service_context(PG_FUNCTION_ARGS)
 {
-	Context    *context = new_context(0);
+	Context *context = new_context(0);
 
 	if (PG_ARGISNULL(0) || VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0)) == 0)
 		ereport(ERROR,
@@ -604,7 +604,7 @@ PG_FUNCTION_INFO_V1(forge_comm_context);
 Datum
 forge_comm_current_user_id(PG_FUNCTION_ARGS)
 {
-	int64		user;
+	int64 user;
 
 	if (!context_user(&user))
 		PG_RETURN_NULL();
@@ -615,7 +615,7 @@ forge_comm_current_user_id(PG_FUNCTION_ARGS)
 Datum
 forge_comm_current_workspace_id(PG_FUNCTION_ARGS)
 {
-	int64		workspace;
+	int64 workspace;
 
 	if (!context_pinned(&workspace))
 		PG_RETURN_NULL();
@@ -625,8 +625,8 @@ forge_comm_current_workspace_id(PG_FUNCTION_ARGS)
 static Datum
 workspaces_array(const Context *context)
 {
-	int			n = context ? context->nworkspaces : 0;
-	Datum	   *ids = palloc(Max(n, 1) * sizeof(Datum));
+	int n = context ? context->nworkspaces : 0;
+	Datum *ids = palloc(Max(n, 1) * sizeof(Datum));
 
 	for (int i = 0; i < n; i++)
 		ids[i] = Int64GetDatum(context->workspaces[i]);
@@ -656,10 +656,10 @@ Datum
 forge_comm_has_role(PG_FUNCTION_ARGS)
 {
 	const Context *context = context_or_error();
-	Datum	   *roles;
-	bool	   *nulls;
-	int			n;
-	int			position;
+	Datum *roles;
+	bool *nulls;
+	int n;
+	int position;
 
 	if (context == NULL)
 		PG_RETURN_BOOL(false);
@@ -684,9 +684,9 @@ forge_comm_has_role(PG_FUNCTION_ARGS)
 Datum
 forge_comm_context(PG_FUNCTION_ARGS)
 {
-	TupleDesc	desc;
-	Datum		values[4] = {0};
-	bool		nulls[4] = {true, true, true, true};
+	TupleDesc desc;
+	Datum values[4] = { 0 };
+	bool nulls[4] = { true, true, true, true };
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -697,8 +697,8 @@ forge_comm_context(PG_FUNCTION_ARGS)
 	}
 	if (current && !current->everywhere)
 	{
-		int			n = current->nworkspaces;
-		Datum	   *roles = palloc(Max(n, 1) * sizeof(Datum));
+		int n = current->nworkspaces;
+		Datum *roles = palloc(Max(n, 1) * sizeof(Datum));
 
 		for (int i = 0; i < n; i++)
 			roles[i] = CStringGetTextDatum(current->roles[i]);

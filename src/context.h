@@ -18,7 +18,7 @@ extern void context_require(void);
 extern bool context_allows(int64 workspace);
 
 /* The ids in scope, ascending; none where there is no context. */
-extern int	context_workspaces(const int64 **ids);
+extern int context_workspaces(const int64 **ids);
 
 /* The one workspace of the scope, if it holds just one. */
 extern bool context_pinned(int64 *workspace);
@@ -28,4 +28,4 @@ extern bool context_user(int64 *user);
 
 extern void context_init(void);
 
-#endif							/* FORGE_COMM_CONTEXT_H */
+#endif /* FORGE_COMM_CONTEXT_H */

@@ -53,9 +53,9 @@ forge_comm_in_workspace_int2(PG_FUNCTION_ARGS)
 static Selectivity
 id_selectivity(SupportRequestSelectivity *req, Node *column, int64 id)
 {
-	Oid			type = exprType(column);
-	int16		length = get_typlen(type);
-	Const	   *constant;
+	Oid type = exprType(column);
+	int16 length = get_typlen(type);
+	Const *constant;
 
 	if (!id_fits(id, type))
 		return 0.0;
@@ -71,10 +71,10 @@ id_selectivity(SupportRequestSelectivity *req, Node *column, int64 id)
 static Selectivity
 scope_selectivity(SupportRequestSelectivity *req)
 {
-	Node	   *column = linitial(req->args);
+	Node *column = linitial(req->args);
 	const int64 *ids;
-	int			n = context_workspaces(&ids);
-	int			estimated = Min(n, MOST_ESTIMATED);
+	int n = context_workspaces(&ids);
+	int estimated = Min(n, MOST_ESTIMATED);
 	Selectivity sum = 0.0;
 
 	if (context_is_everywhere())
@@ -83,7 +83,7 @@ scope_selectivity(SupportRequestSelectivity *req)
 	{
 		/* planned ahead of any context: as for one workspace among many */
 		VariableStatData vardata;
-		bool		isdefault;
+		bool isdefault;
 
 		examine_variable(req->root, column, req->varRelid, &vardata);
 		sum = 1.0 / Max(get_variable_numdistinct(&vardata, &isdefault), 1.0);
@@ -105,8 +105,8 @@ scope_selectivity(SupportRequestSelectivity *req)
 static List *
 index_condition(SupportRequestIndexCondition *req)
 {
-	Node	   *column;
-	Oid			operator;
+	Node *column;
+	Oid operator;
 	ScalarArrayOpExpr *condition;
 
 	if (!is_funcclause(req->node) || req->indexarg != 0 || req->indexcol != 0 ||
@@ -115,8 +115,8 @@ index_condition(SupportRequestIndexCondition *req)
 		return NIL;
 
 	column = linitial(((FuncExpr *) req->node)->args);
-	operator = get_opfamily_member(req->opfamily, exprType(column), INT8OID,
-								   BTEqualStrategyNumber);
+	operator= get_opfamily_member(req->opfamily, exprType(column), INT8OID,
+								  BTEqualStrategyNumber);
 	if (!OidIsValid(operator))
 		return NIL;
 
@@ -138,7 +138,7 @@ PG_FUNCTION_INFO_V1(forge_comm_in_workspace_support);
 Datum
 forge_comm_in_workspace_support(PG_FUNCTION_ARGS)
 {
-	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+	Node *request = (Node *) PG_GETARG_POINTER(0);
 
 	if (IsA(request, SupportRequestSelectivity))
 	{

@@ -88,22 +88,22 @@ id_to_datum(int64 id, Oid type)
 static bool
 index_serves(Oid indexid, AttrNumber attnum, bool unique, LookupKey *key)
 {
-	Relation	index = index_open(indexid, AccessShareLock);
+	Relation index = index_open(indexid, AccessShareLock);
 	Form_pg_index form = index->rd_index;
-	bool		serves;
+	bool serves;
 
 	serves = form->indisvalid &&
-		form->indkey.values[0] == attnum &&
-		index->rd_rel->relam == BTREE_AM_OID &&
-		RelationGetIndexPredicate(index) == NIL &&
-		(!unique || (form->indisunique && form->indimmediate &&
-					 form->indnkeyatts == 1));
+			 form->indkey.values[0] == attnum &&
+			 index->rd_rel->relam == BTREE_AM_OID &&
+			 RelationGetIndexPredicate(index) == NIL &&
+			 (!unique || (form->indisunique && form->indimmediate &&
+						  form->indnkeyatts == 1));
 	if (serves)
 	{
-		Oid			type = index->rd_opcintype[0];
-		Oid			equals = get_opfamily_member(index->rd_opfamily[0],
-												 type, type,
-												 BTEqualStrategyNumber);
+		Oid type = index->rd_opcintype[0];
+		Oid equals = get_opfamily_member(index->rd_opfamily[0],
+										 type, type,
+										 BTEqualStrategyNumber);
 
 		key->index = indexid;
 		key->nkeys = 1;
@@ -123,10 +123,10 @@ index_serves(Oid indexid, AttrNumber attnum, bool unique, LookupKey *key)
 bool
 lookup_index(Oid relid, AttrNumber attnum, bool unique, LookupKey *key)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
-	List	   *indexes = RelationGetIndexList(rel);
-	ListCell   *cell;
-	bool		found = false;
+	Relation rel = table_open(relid, AccessShareLock);
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *cell;
+	bool found = false;
 
 	key->relid = relid;
 	foreach(cell, indexes)
@@ -149,8 +149,8 @@ scan_table(Relation rel, Oid index, const LookupKey *key, const AttrNumber *attn
 {
 	ScanKeyData scankeys[INDEX_MAX_KEYS];
 	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		more = true;
+	HeapTuple tuple;
+	bool more = true;
 
 	for (int i = 0; i < key->nkeys; i++)
 		ScanKeyEntryInitialize(&scankeys[i], 0, attnums[i],
@@ -176,12 +176,12 @@ scan_partitions(Relation root, Relation rel, Oid index, const LookupKey *key,
 				LookupCallback callback, void *arg)
 {
 	PartitionDesc parts = RelationGetPartitionDesc(rel, false);
-	bool		more = true;
+	bool more = true;
 
 	for (int i = 0; more && i < parts->nparts; i++)
 	{
-		Relation	part = table_open(parts->oids[i], AccessShareLock);
-		Oid			partindex = index_get_partition(part, index);
+		Relation part = table_open(parts->oids[i], AccessShareLock);
+		Oid partindex = index_get_partition(part, index);
 
 		if (!OidIsValid(partindex))
 			elog(ERROR, "index %u has no partition on \"%s\"",
@@ -192,13 +192,15 @@ scan_partitions(Relation root, Relation rel, Oid index, const LookupKey *key,
 								   callback, arg);
 		else
 		{
-			TupleDesc	rootdesc = RelationGetDescr(root);
-			AttrNumber	attnums[INDEX_MAX_KEYS];
+			TupleDesc rootdesc = RelationGetDescr(root);
+			AttrNumber attnums[INDEX_MAX_KEYS];
 
 			for (int k = 0; k < key->nkeys; k++)
-				attnums[k] = get_attnum(RelationGetRelid(part),
-										NameStr(TupleDescAttr(rootdesc,
-															  key->attnums[k] - 1)->attname));
+			{
+				Form_pg_attribute attr = TupleDescAttr(rootdesc, key->attnums[k] - 1);
+
+				attnums[k] = get_attnum(RelationGetRelid(part), NameStr(attr->attname));
+			}
 			more = scan_table(part, partindex, key, attnums, values, snapshot,
 							  convert_tuples_by_name(RelationGetDescr(part),
 													 rootdesc),
@@ -217,7 +219,7 @@ void
 lookup_each(const LookupKey *key, const Datum *values, Snapshot snapshot,
 			LookupCallback callback, void *arg)
 {
-	Relation	rel = table_open(key->relid, AccessShareLock);
+	Relation rel = table_open(key->relid, AccessShareLock);
 
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		scan_partitions(rel, rel, key->index, key, values, snapshot, callback, arg);
@@ -229,17 +231,17 @@ lookup_each(const LookupKey *key, const Datum *values, Snapshot snapshot,
 
 typedef struct ColumnSearch
 {
-	AttrNumber	attnum;
-	int64		value;
-	bool		isnull;
-	bool		found;
+	AttrNumber attnum;
+	int64 value;
+	bool isnull;
+	bool found;
 } ColumnSearch;
 
 static bool
 take_column(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	ColumnSearch *search = (ColumnSearch *) arg;
-	Datum		value = heap_getattr(tuple, search->attnum, desc, &search->isnull);
+	Datum value = heap_getattr(tuple, search->attnum, desc, &search->isnull);
 
 	if (!search->isnull)
 		search->value = id_from_datum(value,
@@ -253,7 +255,7 @@ bool
 lookup_column(const LookupKey *key, const Datum *values, Snapshot snapshot,
 			  AttrNumber attnum, int64 *result, bool *isnull)
 {
-	ColumnSearch search = {.attnum = attnum};
+	ColumnSearch search = { .attnum = attnum };
 
 	lookup_each(key, values, snapshot, take_column, &search);
 	*result = search.value;

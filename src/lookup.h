@@ -12,17 +12,17 @@
 /* How to find rows of a table: equality on the columns of one of its indexes. */
 typedef struct LookupKey
 {
-	Oid			relid;
-	Oid			index;
-	int			nkeys;
-	AttrNumber	attnums[INDEX_MAX_KEYS];	/* the table's columns */
-	Oid			argtypes[INDEX_MAX_KEYS];	/* types of the values compared */
-	Oid			collations[INDEX_MAX_KEYS];
-	RegProcedure equals[INDEX_MAX_KEYS];	/* column = value */
+	Oid relid;
+	Oid index;
+	int nkeys;
+	AttrNumber attnums[INDEX_MAX_KEYS]; /* the table's columns */
+	Oid argtypes[INDEX_MAX_KEYS]; /* types of the values compared */
+	Oid collations[INDEX_MAX_KEYS];
+	RegProcedure equals[INDEX_MAX_KEYS]; /* column = value */
 } LookupKey;
 
 /* Called with each row found; false ends the search. */
-typedef bool (*LookupCallback) (HeapTuple tuple, TupleDesc desc, void *arg);
+typedef bool (*LookupCallback)(HeapTuple tuple, TupleDesc desc, void *arg);
 
 extern bool lookup_index(Oid relid, AttrNumber attnum, bool unique, LookupKey *key);
 extern void lookup_each(const LookupKey *key, const Datum *values, Snapshot snapshot,
@@ -36,4 +36,4 @@ extern bool id_fits(int64 id, Oid type);
 extern int64 id_from_datum(Datum value, Oid type);
 extern Datum id_to_datum(int64 id, Oid type);
 
-#endif							/* FORGE_COMM_LOOKUP_H */
+#endif /* FORGE_COMM_LOOKUP_H */

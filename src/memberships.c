@@ -54,24 +54,24 @@ enum
 /* The registered table, resolved. */
 typedef struct MembershipTable
 {
-	LookupKey	key;			/* by user */
-	Oid			user_type;
-	AttrNumber	workspace;
-	Oid			workspace_type;
-	AttrNumber	role;			/* 0 where no role is kept */
-	FmgrInfo	role_output;
-	Expr	   *active;			/* NULL where every row counts */
+	LookupKey key; /* by user */
+	Oid user_type;
+	AttrNumber workspace;
+	Oid workspace_type;
+	AttrNumber role; /* 0 where no role is kept */
+	FmgrInfo role_output;
+	Expr *active; /* NULL where every row counts */
 } MembershipTable;
 
 /* The setting as last resolved, until it or the table changes. */
 static struct
 {
-	bool		valid;
-	Oid			settings;		/* forge_comm.settings itself */
-	Oid			relid;			/* the table registered */
-	MembershipTable *table;		/* NULL where none is registered */
-	MemoryContext context;		/* holds the table's resolution */
-}			cache;
+	bool valid;
+	Oid settings; /* forge_comm.settings itself */
+	Oid relid; /* the table registered */
+	MembershipTable *table; /* NULL where none is registered */
+	MemoryContext context; /* holds the table's resolution */
+} cache;
 
 /* ------------------------------------------------------------- the setting */
 
@@ -83,11 +83,11 @@ static struct
 static HeapTuple
 read_settings(Datum *values, bool *nulls)
 {
-	Oid			relid = get_relname_relid("settings",
-										  get_namespace_oid("forge_comm", false));
-	Relation	rel = table_open(relid, AccessShareLock);
+	Oid relid = get_relname_relid("settings",
+								  get_namespace_oid("forge_comm", false));
+	Relation rel = table_open(relid, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
-	HeapTuple	tuple = systable_getnext(scan);
+	HeapTuple tuple = systable_getnext(scan);
 
 	if (HeapTupleIsValid(tuple))
 	{
@@ -144,7 +144,7 @@ runs_foreign_code(Node *node, void *context)
 static Node *
 parse_expression(Relation rel, const char *text)
 {
-	List	   *parsed = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
+	List *parsed = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
 	SelectStmt *select = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
 	ParseState *pstate = make_parsestate(NULL);
 	ParseNamespaceItem *item;
@@ -169,8 +169,8 @@ parse_expression(Relation rel, const char *text)
 static Expr *
 active_expression(Relation rel, const char *text)
 {
-	int			nestlevel = NewGUCNestLevel();
-	Node	   *node;
+	int nestlevel = NewGUCNestLevel();
+	Node *node;
 
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
@@ -200,7 +200,7 @@ static AttrNumber
 settings_column(Relation rel, Datum name)
 {
 	const char *column = NameStr(*DatumGetName(name));
-	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), column);
+	AttrNumber attnum = get_attnum(RelationGetRelid(rel), column);
 
 	if (attnum <= 0)
 		ereport(ERROR,
@@ -214,7 +214,7 @@ settings_column(Relation rel, Datum name)
 static AttrNumber
 id_column(Relation rel, Datum name, Oid *type)
 {
-	AttrNumber	attnum = settings_column(rel, name);
+	AttrNumber attnum = settings_column(rel, name);
 
 	*type = get_atttype(RelationGetRelid(rel), attnum);
 	if (!is_id_type(*type))
@@ -232,15 +232,15 @@ static MembershipTable *
 resolve(Relation rel, const Datum *values, const bool *nulls)
 {
 	MembershipTable *table = palloc0(sizeof(MembershipTable));
-	AttrNumber	user;
+	AttrNumber user;
 
 	user = id_column(rel, values[SETTING_USER_COLUMN], &table->user_type);
 	table->workspace = id_column(rel, values[SETTING_WORKSPACE_COLUMN],
 								 &table->workspace_type);
 	if (!nulls[SETTING_ROLE_COLUMN])
 	{
-		Oid			output;
-		bool		is_varlena;
+		Oid output;
+		bool is_varlena;
 
 		table->role = settings_column(rel, values[SETTING_ROLE_COLUMN]);
 		getTypeOutputInfo(get_atttype(RelationGetRelid(rel), table->role),
@@ -271,10 +271,10 @@ forget_table(Datum arg, Oid relid)
 static MembershipTable *
 resolve_settings(void)
 {
-	Datum		values[NUM_SETTINGS];
-	bool		nulls[NUM_SETTINGS];
+	Datum values[NUM_SETTINGS];
+	bool nulls[NUM_SETTINGS];
 	MembershipTable *table;
-	Relation	rel;
+	Relation rel;
 
 	if (read_settings(values, nulls) == NULL)
 		return NULL;
@@ -327,12 +327,12 @@ memberships_registered(void)
 typedef struct Collection
 {
 	const MembershipTable *table;
-	ExprState  *active;
+	ExprState *active;
 	ExprContext *econtext;
 	TupleTableSlot *slot;
 	Membership *found;
-	int			nfound;
-	int			size;
+	int nfound;
+	int size;
 } Collection;
 
 static bool
@@ -355,8 +355,8 @@ collect(HeapTuple tuple, TupleDesc desc, void *arg)
 	Collection *collection = (Collection *) arg;
 	const MembershipTable *table = collection->table;
 	Membership *membership;
-	Datum		value;
-	bool		isnull;
+	Datum value;
+	bool isnull;
 
 	value = heap_getattr(tuple, table->workspace, desc, &isnull);
 	if (isnull || !is_active(collection, tuple, desc))
@@ -396,7 +396,7 @@ by_workspace(const void *a, const void *b)
 static int
 sort_distinct(Membership *memberships, int n)
 {
-	int			kept = 0;
+	int kept = 0;
 
 	qsort(memberships, n, sizeof(Membership), by_workspace);
 	for (int i = 0; i < n; i++)
@@ -410,10 +410,10 @@ sort_distinct(Membership *memberships, int n)
 int
 memberships_of(int64 user, Membership **memberships)
 {
-	Collection	collection = {.table = registered_table(), .size = 16};
+	Collection collection = { .table = registered_table(), .size = 16 };
 	const MembershipTable *table = collection.table;
-	EState	   *estate = NULL;
-	Datum		key;
+	EState *estate = NULL;
+	Datum key;
 
 	collection.found = palloc(collection.size * sizeof(Membership));
 	*memberships = collection.found;

@@ -34,11 +34,11 @@
 
 typedef struct RulesEntry
 {
-	Oid			relid;			/* hash key */
-	bool		valid;
-	MemoryContext context;		/* holds all that follows, or NULL */
+	Oid relid; /* hash key */
+	bool valid;
+	MemoryContext context; /* holds all that follows, or NULL */
 	RelationRules rules;
-	List	   *parents;		/* tables referenced: their changes matter */
+	List *parents; /* tables referenced: their changes matter */
 } RulesEntry;
 
 static HTAB *rules_cache = NULL;
@@ -47,8 +47,8 @@ static HTAB *rules_cache = NULL;
 Oid
 own_function(const char *name, int nargs, const Oid *argtypes)
 {
-	Oid			schema = GetSysCacheOid1(NAMESPACENAME, Anum_pg_namespace_oid,
-										 CStringGetDatum(SCHEMA));
+	Oid schema = GetSysCacheOid1(NAMESPACENAME, Anum_pg_namespace_oid,
+								 CStringGetDatum(SCHEMA));
 
 	if (!OidIsValid(schema))
 		return InvalidOid;
@@ -83,7 +83,7 @@ find_trigger(Relation rel, const char *trigger_name, const char *function_name)
 static const char *
 option(const Trigger *trigger, const char *name)
 {
-	size_t		len = strlen(name);
+	size_t len = strlen(name);
 
 	for (int i = 0; i < trigger->tgnargs; i++)
 	{
@@ -97,7 +97,7 @@ option(const Trigger *trigger, const char *name)
 static AttrNumber
 named_column(Relation rel, const Trigger *trigger, const char *column)
 {
-	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), column);
+	AttrNumber attnum = get_attnum(RelationGetRelid(rel), column);
 
 	if (attnum <= 0)
 		ereport(ERROR,
@@ -122,9 +122,9 @@ static Bitmapset *
 option_columns(Relation rel, const Trigger *trigger, const char *name)
 {
 	const char *list = option(trigger, name);
-	Bitmapset  *columns = NULL;
-	Datum	   *names;
-	int			n;
+	Bitmapset *columns = NULL;
+	Datum *names;
+	int n;
 
 	if (list == NULL)
 		return NULL;
@@ -151,9 +151,9 @@ workspace_column(Relation rel)
 
 /* Fill in how the parent of a foreign key is found in the key's own index. */
 static void
-foreign_key_lookup(Relation rel, const ForeignKeyCacheInfo *info, LookupKey *key)
+foreign_key_lookup(const ForeignKeyCacheInfo *info, LookupKey *key)
 {
-	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(info->conoid));
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(info->conoid));
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for constraint %u", info->conoid);
@@ -164,14 +164,14 @@ foreign_key_lookup(Relation rel, const ForeignKeyCacheInfo *info, LookupKey *key
 	key->nkeys = info->nkeys;
 	for (int i = 0; i < info->nkeys; i++)
 	{
-		Oid			left,
-					right;
+		Oid left;
+		Oid type;
+		int32 typmod;
 
-		op_input_types(info->conpfeqop[i], &left, &right);
 		key->attnums[i] = info->confkey[i];
-		key->argtypes[i] = right;
-		key->collations[i] = TupleDescAttr(RelationGetDescr(rel),
-										   info->conkey[i] - 1)->attcollation;
+		op_input_types(info->conpfeqop[i], &left, &key->argtypes[i]);
+		get_atttypetypmodcoll(info->confrelid, info->confkey[i],
+							  &type, &typmod, &key->collations[i]);
 		key->equals[i] = get_opcode(info->conpfeqop[i]);
 	}
 }
@@ -194,11 +194,11 @@ key_position(const ForeignKeyCacheInfo *info, AttrNumber column)
  * alone, since the workspace is what we want to know.
  */
 static bool
-via_key(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule,
+via_key(const ForeignKeyCacheInfo *info, TenancyRule *rule,
 		AttrNumber parent_workspace)
 {
 	ForeignKey *via = &rule->via_key;
-	int			position = key_position(info, rule->via);
+	int position = key_position(info, rule->via);
 
 	if (position < 0)
 		return false;
@@ -207,10 +207,10 @@ via_key(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule,
 	via->columns[0] = rule->via;
 	via->parent_workspace = parent_workspace;
 	if (info->nkeys == 1)
-		foreign_key_lookup(rel, info, &via->parent);
+		foreign_key_lookup(info, &via->parent);
 	else
 	{
-		Oid			left;
+		Oid left;
 
 		if (!lookup_index(info->confrelid, info->confkey[position], true, &via->parent))
 			return false;
@@ -228,13 +228,13 @@ static bool
 enforces_workspace(const ForeignKeyCacheInfo *info, AttrNumber workspace,
 				   AttrNumber parent_workspace)
 {
-	int			position = key_position(info, workspace);
+	int position = key_position(info, workspace);
 
 	return position >= 0 && info->confkey[position] == parent_workspace;
 }
 
 static void
-add_reference(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule,
+add_reference(const ForeignKeyCacheInfo *info, TenancyRule *rule,
 			  AttrNumber parent_workspace)
 {
 	ForeignKey *key = &rule->references[rule->nreferences++];
@@ -242,7 +242,7 @@ add_reference(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule,
 	key->constraint = info->conoid;
 	key->parent_workspace = parent_workspace;
 	memcpy(key->columns, info->conkey, info->nkeys * sizeof(AttrNumber));
-	foreign_key_lookup(rel, info, &key->parent);
+	foreign_key_lookup(info, &key->parent);
 }
 
 static TenancyRule *
@@ -250,9 +250,9 @@ read_tenancy(Relation rel, RulesEntry *entry)
 {
 	const Trigger *trigger = find_trigger(rel, "forge_comm_tenancy", "tenancy_guard");
 	TenancyRule *rule;
-	List	   *keys;
-	ListCell   *cell;
-	bool		via_found = false;
+	List *keys;
+	ListCell *cell;
+	bool via_found = false;
 
 	if (trigger == NULL)
 		return NULL;
@@ -267,17 +267,17 @@ read_tenancy(Relation rel, RulesEntry *entry)
 	foreach(cell, keys)
 	{
 		ForeignKeyCacheInfo *info = lfirst_node(ForeignKeyCacheInfo, cell);
-		Relation	parent = table_open(info->confrelid, AccessShareLock);
-		AttrNumber	parent_workspace = workspace_column(parent);
+		Relation parent = table_open(info->confrelid, AccessShareLock);
+		AttrNumber parent_workspace = workspace_column(parent);
 
 		table_close(parent, NoLock);
 		entry->parents = list_append_unique_oid(entry->parents, info->confrelid);
 		if (parent_workspace == InvalidAttrNumber)
 			continue;
 		if (rule->via && !via_found)
-			via_found = via_key(rel, info, rule, parent_workspace);
+			via_found = via_key(info, rule, parent_workspace);
 		if (!enforces_workspace(info, rule->workspace, parent_workspace))
-			add_reference(rel, info, rule, parent_workspace);
+			add_reference(info, rule, parent_workspace);
 	}
 
 	if (rule->via && !via_found)
@@ -369,10 +369,10 @@ read_rules(Relation rel, RulesEntry *entry)
 const RelationRules *
 rules_of(Relation rel)
 {
-	static const RelationRules none = {0};
-	Oid			relid = RelationGetRelid(rel);
+	static const RelationRules none = { 0 };
+	Oid relid = RelationGetRelid(rel);
 	RulesEntry *entry;
-	bool		found;
+	bool found;
 
 	if (rel->trigdesc == NULL)
 		return &none;
@@ -412,7 +412,7 @@ forget_rules(Datum arg, Oid relid)
 void
 rules_init(void)
 {
-	HASHCTL		ctl = {
+	HASHCTL ctl = {
 		.keysize = sizeof(Oid),
 		.entrysize = sizeof(RulesEntry),
 		.hcxt = TopMemoryContext
@@ -429,11 +429,11 @@ PG_FUNCTION_INFO_V1(forge_comm_rule_options);
 Datum
 forge_comm_rule_options(PG_FUNCTION_ARGS)
 {
-	Relation	rel = table_open(PG_GETARG_OID(0), AccessShareLock);
+	Relation rel = table_open(PG_GETARG_OID(0), AccessShareLock);
 	const Trigger *trigger = find_trigger(rel, NameStr(*PG_GETARG_NAME(1)),
 										  NameStr(*PG_GETARG_NAME(2)));
 	ArrayBuildState *pairs = initArrayResult(TEXTOID, CurrentMemoryContext, false);
-	Datum		result = (Datum) 0;
+	Datum result = (Datum) 0;
 
 	if (trigger)
 	{

@@ -13,41 +13,41 @@
 /* A foreign key into a table that is under tenancy, too. */
 typedef struct ForeignKey
 {
-	Oid			constraint;
-	AttrNumber	columns[INDEX_MAX_KEYS];	/* of the referencing table */
-	LookupKey	parent;			/* how to find the row referenced */
-	AttrNumber	parent_workspace;
+	Oid constraint;
+	AttrNumber columns[INDEX_MAX_KEYS]; /* of the referencing table */
+	LookupKey parent; /* how to find the row referenced */
+	AttrNumber parent_workspace;
 } ForeignKey;
 
 typedef struct TenancyRule
 {
-	AttrNumber	workspace;
-	Oid			workspace_type;
-	AttrNumber	via;			/* column the workspace comes through, or 0 */
-	ForeignKey	via_key;
-	int			nreferences;	/* keys whose tenant nothing else enforces */
+	AttrNumber workspace;
+	Oid workspace_type;
+	AttrNumber via; /* column the workspace comes through, or 0 */
+	ForeignKey via_key;
+	int nreferences; /* keys whose tenant nothing else enforces */
 	ForeignKey *references;
 } TenancyRule;
 
 typedef struct TimestampsRule
 {
-	AttrNumber	created_at;		/* 0 where there is no such column */
-	AttrNumber	updated_at;
-	AttrNumber	created_by;
-	AttrNumber	updated_by;
-	Bitmapset  *unnoticed;		/* columns whose change is no update */
+	AttrNumber created_at; /* 0 where there is no such column */
+	AttrNumber updated_at;
+	AttrNumber created_by;
+	AttrNumber updated_by;
+	Bitmapset *unnoticed; /* columns whose change is no update */
 } TimestampsRule;
 
 typedef struct SoftDeleteRule
 {
-	AttrNumber	deleted_at;
-	AttrNumber	deleted_by;		/* 0 where there is no such column */
-	AttrNumber	is_active;
+	AttrNumber deleted_at;
+	AttrNumber deleted_by; /* 0 where there is no such column */
+	AttrNumber is_active;
 } SoftDeleteRule;
 
 typedef struct RelationRules
 {
-	TenancyRule *tenancy;		/* NULL where not enabled */
+	TenancyRule *tenancy; /* NULL where not enabled */
 	TimestampsRule *timestamps;
 	SoftDeleteRule *soft_delete;
 } RelationRules;
@@ -55,7 +55,7 @@ typedef struct RelationRules
 /* The result stays good until the end of the transaction. */
 extern const RelationRules *rules_of(Relation rel);
 
-extern Oid	own_function(const char *name, int nargs, const Oid *argtypes);
+extern Oid own_function(const char *name, int nargs, const Oid *argtypes);
 extern void rules_init(void);
 
-#endif							/* FORGE_COMM_RULES_H */
+#endif /* FORGE_COMM_RULES_H */

@@ -40,11 +40,11 @@ static TargetEntry *
 set_column(Query *query, Relation rel, AttrNumber attnum, Expr *value)
 {
 	Form_pg_attribute attr = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-	Oid			type = exprType((Node *) value);
-	Node	   *coerced = coerce_to_target_type(NULL, (Node *) value, type,
-												attr->atttypid, attr->atttypmod,
-												COERCION_ASSIGNMENT,
-												COERCE_IMPLICIT_CAST, -1);
+	Oid type = exprType((Node *) value);
+	Node *coerced = coerce_to_target_type(NULL, (Node *) value, type,
+										  attr->atttypid, attr->atttypmod,
+										  COERCION_ASSIGNMENT,
+										  COERCE_IMPLICIT_CAST, -1);
 
 	if (coerced == NULL)
 		ereport(ERROR,
@@ -76,8 +76,8 @@ by_column(const ListCell *a, const ListCell *b)
 static List *
 marks(Query *query, Relation rel, const SoftDeleteRule *rule)
 {
-	List	   *list = list_make1(set_column(query, rel, rule->deleted_at,
-											 call(F_NOW, TIMESTAMPTZOID)));
+	List *list = list_make1(set_column(query, rel, rule->deleted_at,
+									   call(F_NOW, TIMESTAMPTZOID)));
 
 	if (rule->deleted_by)
 		list = lappend(list, set_column(query, rel, rule->deleted_by,
@@ -95,7 +95,7 @@ static Node *
 among_the_living(Query *query, Relation rel, const SoftDeleteRule *rule, Node *condition)
 {
 	Form_pg_attribute attr = TupleDescAttr(RelationGetDescr(rel), rule->deleted_at - 1);
-	NullTest   *alive = makeNode(NullTest);
+	NullTest *alive = makeNode(NullTest);
 
 	alive->arg = (Expr *) makeVar(query->resultRelation, attr->attnum, attr->atttypid,
 								  attr->atttypmod, attr->attcollation, 0);
@@ -120,7 +120,7 @@ soften_delete(Query *query, Relation rel, const SoftDeleteRule *rule)
 static void
 soften_merge(Query *query, Relation rel, const SoftDeleteRule *rule)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, query->mergeActionList)
 	{
@@ -144,7 +144,7 @@ soften_merge(Query *query, Relation rel, const SoftDeleteRule *rule)
 static bool
 merge_deletes(const Query *query)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, query->mergeActionList)
 	{
@@ -158,9 +158,9 @@ merge_deletes(const Query *query)
 static bool
 soften_query(Query *query)
 {
-	bool		deletes = query->commandType == CMD_DELETE;
+	bool deletes = query->commandType == CMD_DELETE;
 	RangeTblEntry *rte;
-	Relation	rel;
+	Relation rel;
 	const SoftDeleteRule *rule;
 
 	if (!deletes && !(query->commandType == CMD_MERGE && merge_deletes(query)))
@@ -198,12 +198,12 @@ static PlannedStmt *
 soft_delete_planner(Query *query, const char *query_string, int cursor_options,
 					ParamListInfo params)
 {
-	bool		softened = false;
+	bool softened = false;
 	PlannedStmt *plan;
 
 	if (!deletes_are_physical())
 	{
-		ListCell   *cell;
+		ListCell *cell;
 
 		foreach(cell, query->cteList)
 		{
@@ -216,8 +216,8 @@ soft_delete_planner(Query *query, const char *query_string, int cursor_options,
 	}
 
 	plan = previous_planner ?
-		previous_planner(query, query_string, cursor_options, params) :
-		standard_planner(query, query_string, cursor_options, params);
+			   previous_planner(query, query_string, cursor_options, params) :
+			   standard_planner(query, query_string, cursor_options, params);
 	if (softened)
 		plan->commandType = CMD_DELETE;
 	return plan;
@@ -231,11 +231,11 @@ soft_delete_planner(Query *query, const char *query_string, int cursor_options,
  */
 static struct
 {
-	Oid			relid;
+	Oid relid;
 	ItemPointerData tid;
-	CommandId	command;
+	CommandId command;
 	LocalTransactionId transaction;
-}			updated;
+} updated;
 
 static void
 remember_update(TriggerData *trigger)
@@ -249,10 +249,10 @@ remember_update(TriggerData *trigger)
 static bool
 is_partition_move(TriggerData *trigger)
 {
-	bool		is_move = updated.relid == RelationGetRelid(trigger->tg_relation) &&
-		ItemPointerEquals(&updated.tid, &trigger->tg_trigtuple->t_self) &&
-		updated.command == GetCurrentCommandId(false) &&
-		updated.transaction == compat_local_xid();
+	bool is_move = updated.relid == RelationGetRelid(trigger->tg_relation) &&
+				   ItemPointerEquals(&updated.tid, &trigger->tg_trigtuple->t_self) &&
+				   updated.command == GetCurrentCommandId(false) &&
+				   updated.transaction == compat_local_xid();
 
 	updated.relid = InvalidOid;
 	return is_move;

@@ -7,4 +7,4 @@
 
 extern void soft_delete_init(void);
 
-#endif							/* FORGE_COMM_SOFT_DELETE_H */
+#endif /* FORGE_COMM_SOFT_DELETE_H */

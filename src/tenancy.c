@@ -24,17 +24,17 @@
 
 typedef struct ParentSlot
 {
-	Oid			constraint;		/* InvalidOid: unused */
-	Datum		key;
-	int64		workspace;
+	Oid constraint; /* InvalidOid: unused */
+	Datum key;
+	int64 workspace;
 } ParentSlot;
 
 typedef struct GuardState
 {
-	Relation	rel;
-	TupleDesc	desc;
+	Relation rel;
+	TupleDesc desc;
 	const TenancyRule *rule;
-	bool		bypassed;		/* row security does not bind the role */
+	bool bypassed; /* row security does not bind the role */
 	ParentSlot *parents;
 } GuardState;
 
@@ -52,7 +52,7 @@ parent_slots(FunctionCallInfo fcinfo)
 static void
 refuse_reference(const GuardState *guard, const ForeignKey *key)
 {
-	char	   *constraint = get_constraint_name(key->constraint);
+	char *constraint = get_constraint_name(key->constraint);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
@@ -69,7 +69,7 @@ key_values(const GuardState *guard, HeapTuple tuple, const ForeignKey *key, Datu
 {
 	for (int i = 0; i < key->parent.nkeys; i++)
 	{
-		bool		isnull;
+		bool isnull;
 
 		values[i] = heap_getattr(tuple, key->columns[i], guard->desc, &isnull);
 		if (isnull)
@@ -82,16 +82,17 @@ key_values(const GuardState *guard, HeapTuple tuple, const ForeignKey *key, Datu
 static int64
 parent_workspace(GuardState *guard, const ForeignKey *key, const Datum *values)
 {
-	bool		simple = key->parent.nkeys == 1 && is_id_type(key->parent.argtypes[0]);
+	bool simple = key->parent.nkeys == 1 && is_id_type(key->parent.argtypes[0]);
 	ParentSlot *slot = &guard->parents[(uint64) values[0] % PARENT_SLOTS];
-	int64		workspace;
-	bool		isnull;
+	int64 workspace;
+	bool isnull;
 
 	if (simple && slot->constraint == key->constraint && slot->key == values[0])
 		return slot->workspace;
 
 	if (!lookup_column(&key->parent, values, SnapshotSelf, key->parent_workspace,
-					   &workspace, &isnull) || isnull)
+					   &workspace, &isnull) ||
+		isnull)
 		refuse_reference(guard, key);
 
 	if (simple)
@@ -119,8 +120,8 @@ static int64
 missing_workspace(GuardState *guard, HeapTuple tuple)
 {
 	const ForeignKey *via = &guard->rule->via_key;
-	Datum		value;
-	int64		workspace;
+	Datum value;
+	int64 workspace;
 
 	if (guard->rule->via && key_values(guard, tuple, via, &value))
 	{
@@ -149,10 +150,10 @@ same_key(const GuardState *guard, const ForeignKey *key, HeapTuple old, HeapTupl
 	for (int i = 0; i < key->parent.nkeys; i++)
 	{
 		Form_pg_attribute attr = TupleDescAttr(guard->desc, key->columns[i] - 1);
-		bool		oldnull,
-					newnull;
-		Datum		oldvalue = heap_getattr(old, attr->attnum, guard->desc, &oldnull);
-		Datum		newvalue = heap_getattr(new, attr->attnum, guard->desc, &newnull);
+		bool oldnull,
+			newnull;
+		Datum oldvalue = heap_getattr(old, attr->attnum, guard->desc, &oldnull);
+		Datum newvalue = heap_getattr(new, attr->attnum, guard->desc, &newnull);
 
 		if (oldnull != newnull ||
 			(!newnull && !datum_image_eq(oldvalue, newvalue, attr->attbyval, attr->attlen)))
@@ -171,7 +172,7 @@ check_references(GuardState *guard, HeapTuple old, HeapTuple new, int64 workspac
 	for (int i = 0; i < guard->rule->nreferences; i++)
 	{
 		const ForeignKey *key = &guard->rule->references[i];
-		Datum		values[INDEX_MAX_KEYS];
+		Datum values[INDEX_MAX_KEYS];
 
 		if (old && same_key(guard, key, old, new))
 			continue;
@@ -186,14 +187,14 @@ static HeapTuple
 guard_insert(GuardState *guard, HeapTuple new)
 {
 	const TenancyRule *rule = guard->rule;
-	bool		isnull;
-	Datum		value = heap_getattr(new, rule->workspace, guard->desc, &isnull);
-	int64		workspace;
+	bool isnull;
+	Datum value = heap_getattr(new, rule->workspace, guard->desc, &isnull);
+	int64 workspace;
 
 	if (isnull)
 	{
-		int			attnum = rule->workspace;
-		bool		setnull = false;
+		int attnum = rule->workspace;
+		bool setnull = false;
 
 		workspace = missing_workspace(guard, new);
 		value = id_to_datum(workspace, rule->workspace_type);
@@ -225,11 +226,11 @@ refuse_move(const GuardState *guard)
 static HeapTuple
 guard_update(GuardState *guard, HeapTuple old, HeapTuple new)
 {
-	AttrNumber	attnum = guard->rule->workspace;
-	bool		oldnull,
-				newnull;
-	Datum		oldvalue = heap_getattr(old, attnum, guard->desc, &oldnull);
-	Datum		newvalue = heap_getattr(new, attnum, guard->desc, &newnull);
+	AttrNumber attnum = guard->rule->workspace;
+	bool oldnull,
+		newnull;
+	Datum oldvalue = heap_getattr(old, attnum, guard->desc, &oldnull);
+	Datum newvalue = heap_getattr(new, attnum, guard->desc, &newnull);
 
 	if (oldnull)
 		return guard_insert(guard, new);
@@ -266,7 +267,7 @@ Datum
 forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	GuardState	guard;
+	GuardState guard;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event))
 		ereport(ERROR,

@@ -24,14 +24,14 @@ static bool preserve_timestamps = false;
 /* A row taken apart. */
 typedef struct Row
 {
-	Datum	   *values;
-	bool	   *nulls;
+	Datum *values;
+	bool *nulls;
 } Row;
 
 static Row
 take_apart(HeapTuple tuple, TupleDesc desc)
 {
-	Row			row;
+	Row row;
 
 	row.values = palloc(desc->natts * (sizeof(Datum) + sizeof(bool)));
 	row.nulls = (bool *) (row.values + desc->natts);
@@ -43,7 +43,7 @@ take_apart(HeapTuple tuple, TupleDesc desc)
 static HeapTuple
 put_together(const Row *row, TupleDesc desc, HeapTuple original)
 {
-	HeapTuple	tuple = heap_form_tuple(desc, row->values, row->nulls);
+	HeapTuple tuple = heap_form_tuple(desc, row->values, row->nulls);
 
 	tuple->t_data->t_ctid = original->t_data->t_ctid;
 	tuple->t_self = original->t_self;
@@ -55,7 +55,7 @@ put_together(const Row *row, TupleDesc desc, HeapTuple original)
 static Datum
 now_as(Oid type)
 {
-	Datum		now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	Datum now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 
 	return type == TIMESTAMPOID ? DirectFunctionCall1(timestamptz_timestamp, now) : now;
 }
@@ -63,7 +63,7 @@ now_as(Oid type)
 static bool
 same_value(const Row *a, const Row *b, Form_pg_attribute attr)
 {
-	int			i = attr->attnum - 1;
+	int i = attr->attnum - 1;
 
 	if (a->nulls[i] || b->nulls[i])
 		return a->nulls[i] && b->nulls[i];
@@ -101,7 +101,7 @@ set_time(Row *row, TupleDesc desc, AttrNumber attnum)
 static void
 set_user(Row *row, TupleDesc desc, AttrNumber attnum)
 {
-	int64		user;
+	int64 user;
 
 	if (!context_user(&user))
 		return;
@@ -160,10 +160,10 @@ static bool
 lacks_stamps(HeapTuple tuple, const TimestampsRule *rule)
 {
 	return HeapTupleHasNulls(tuple) &&
-		((rule->created_at && heap_attisnull(tuple, rule->created_at, NULL)) ||
-		 (rule->updated_at && heap_attisnull(tuple, rule->updated_at, NULL)) ||
-		 (rule->created_by && heap_attisnull(tuple, rule->created_by, NULL)) ||
-		 (rule->updated_by && heap_attisnull(tuple, rule->updated_by, NULL)));
+		   ((rule->created_at && heap_attisnull(tuple, rule->created_at, NULL)) ||
+			(rule->updated_at && heap_attisnull(tuple, rule->updated_at, NULL)) ||
+			(rule->created_by && heap_attisnull(tuple, rule->created_by, NULL)) ||
+			(rule->updated_by && heap_attisnull(tuple, rule->updated_by, NULL)));
 }
 
 PG_FUNCTION_INFO_V1(forge_comm_timestamps_stamp);
@@ -178,9 +178,9 @@ forge_comm_timestamps_stamp(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	const TimestampsRule *rule;
-	TupleDesc	desc;
-	HeapTuple	tuple;
-	Row			row;
+	TupleDesc desc;
+	HeapTuple tuple;
+	Row row;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
@@ -201,7 +201,7 @@ forge_comm_timestamps_stamp(PG_FUNCTION_ARGS)
 	}
 	else
 	{
-		Row			old;
+		Row old;
 
 		tuple = trigger->tg_newtuple;
 		if (preserve_timestamps)

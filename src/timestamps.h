@@ -7,4 +7,4 @@
 
 extern void timestamps_init(void);
 
-#endif							/* FORGE_COMM_TIMESTAMPS_H */
+#endif /* FORGE_COMM_TIMESTAMPS_H */
