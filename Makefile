@@ -43,6 +43,7 @@ SQL_PARTS = \
 	src/backfill.sql \
 	src/timestamps.sql \
 	src/soft_delete.sql \
+	src/new_members.sql \
 	src/messages.sql \
 	src/chat_schema.sql \
 	src/privileges.sql
@@ -51,13 +52,11 @@ DATA_built = forge_comm--$(EXTVERSION).sql
 REGRESS = \
 	context \
 	tenancy \
+	partitions \
+	planner \
 	timestamps \
 	soft_delete \
-	messages \
-	chat_schema \
-	existing_app \
-	bad_input \
-	privileges
+	bad_input
 
 REGRESS_OPTS = --load-extension=forge_comm
 

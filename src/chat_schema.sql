@@ -117,6 +117,13 @@ BEGIN
     CREATE INDEX ON :schema.channel_memberships (workspace_id, last_read_message_id)
       WHERE last_read_message_id IS NOT NULL;
     CREATE INDEX ON :schema.channel_memberships (user_id);
+
+    COMMENT ON TABLE :schema.users IS 'People, who may belong to several workspaces';
+    COMMENT ON TABLE :schema.workspaces IS 'The tenants';
+    COMMENT ON TABLE :schema.memberships IS 'Who belongs to which workspace, and as what';
+    COMMENT ON TABLE :schema.channels IS 'Where messages are, within a workspace';
+    COMMENT ON TABLE :schema.messages IS 'What was said; a reply names its parent';
+    COMMENT ON TABLE :schema.channel_memberships IS 'Who follows which channel, and has read how far';
   $ddl$, ':schema', quote_ident(schema_name));
 END
 $$;

@@ -11,6 +11,7 @@ CREATE UNIQUE INDEX settings_one_row ON forge_comm.settings ((true));
 SELECT pg_extension_config_dump('forge_comm.settings', '');
 COMMENT ON TABLE forge_comm.settings IS
   'Where memberships are kept: no row or one, written by forge_comm.use_memberships()';
+COMMENT ON INDEX forge_comm.settings_one_row IS 'There is one row at most';
 COMMENT ON COLUMN forge_comm.settings.memberships IS 'The table of memberships';
 COMMENT ON COLUMN forge_comm.settings.user_column IS 'Its column with the user''s id';
 COMMENT ON COLUMN forge_comm.settings.workspace_column IS 'Its column with the workspace''s id';

@@ -95,7 +95,7 @@ BEGIN
    WHERE m.%I OPERATOR(pg_catalog.=) $1%s
    ORDER BY m.%I DESC, m.%I DESC
    LIMIT forge_comm.page_limit($3) OFFSET forge_comm.page_offset($2, $3)
-', rel, channel, format(' AND m.%I IS NULL', live), created_at, key.key_column);
+', rel, channel, CASE WHEN live IS NOT NULL THEN format(' AND m.%I IS NULL', live) END, created_at, key.key_column);
 
   SELECT p.oid::regprocedure AS oid, p.prosrc = body AS same INTO existing
     FROM pg_proc AS p
@@ -107,7 +107,7 @@ BEGIN
   ELSIF existing.oid IS NOT NULL THEN
     RAISE EXCEPTION 'function % exists already', existing.oid
       USING ERRCODE = 'duplicate_function',
-            HINT = format('Call forge_comm.disable_messages() if it is ours with other options, or name another with the argument "function_name".');
+            HINT = 'Call forge_comm.disable_messages() if it is ours with other options, or name another with the argument "function_name".';
   END IF;
 
   EXECUTE format('CREATE FUNCTION %I.%I(channel_id %s, page integer DEFAULT 1, per_page integer DEFAULT 50)
@@ -116,7 +116,7 @@ BEGIN
   EXECUTE format('COMMENT ON FUNCTION %I.%I(%s, integer, integer) IS %L',
                  schema, function_name, forge_comm.column_type(rel, channel), forge_comm.messages_comment(rel));
   PERFORM forge_comm.ensure_page_index(rel, ARRAY[channel, created_at, key.key_column],
-                                       format('%I IS NULL', live));
+                                       CASE WHEN live IS NOT NULL THEN format('%I IS NULL', live) END);
 END
 $$;
 COMMENT ON FUNCTION forge_comm.enable_messages(regclass, name, name, name, name) IS

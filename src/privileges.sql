@@ -10,8 +10,7 @@ AS $$
     FROM pg_proc AS p
    WHERE p.pronamespace = 'forge_comm'::regnamespace
      AND p.proname IN ('set_context', 'pin_workspace', 'current_user_id', 'current_workspace_id',
-                       'workspace_ids', 'in_workspace', 'has_role', 'context', 'restore',
-                       'primary_key_column')
+                       'workspace_ids', 'in_workspace', 'has_role', 'context', 'restore')
 $$;
 COMMENT ON FUNCTION forge_comm.app_functions() IS
   'What grant_app() grants';
@@ -28,7 +27,8 @@ AS $$
      AND p.proname NOT IN ('set_service_context', 'use_memberships', 'forget_memberships',
                            'check_memberships', 'settings_changed', 'grant_app', 'revoke_app', 'grant_owner',
                            'revoke_owner', 'app_functions', 'owner_functions',
-                           'in_workspace_support')
+                           'in_workspace_support', 'primary_key_column', 'page_limit', 'page_offset',
+                           'rules', 'rule_options')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
   'What grant_owner() grants';
@@ -130,8 +130,11 @@ GRANT EXECUTE ON FUNCTION
   -- what \d shows anyway
   forge_comm.rules(regclass),
   forge_comm.rule_options(regclass, name, name),
+  forge_comm.primary_key_column(regclass),
   -- the event trigger's, for whoever adds a partition to a guarded table; they
   -- do nothing that the owner of a table could not do by hand
+  forge_comm.has_trigger(regclass, name),
+  forge_comm.follow_parent(regclass, regclass),
   forge_comm.protect_member(regclass, name, text),
   forge_comm.tenancy_expression(regclass, name, name, regclass, name, name),
   forge_comm.create_rule_trigger(regclass, text, text, name, jsonb),

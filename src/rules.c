@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_namespace.h"
@@ -429,7 +430,7 @@ PG_FUNCTION_INFO_V1(forge_comm_rule_options);
 Datum
 forge_comm_rule_options(PG_FUNCTION_ARGS)
 {
-	Relation rel = table_open(PG_GETARG_OID(0), AccessShareLock);
+	Relation rel = relation_open(PG_GETARG_OID(0), AccessShareLock);
 	const Trigger *trigger = find_trigger(rel, NameStr(*PG_GETARG_NAME(1)),
 										  NameStr(*PG_GETARG_NAME(2)));
 	ArrayBuildState *pairs = initArrayResult(TEXTOID, CurrentMemoryContext, false);
@@ -453,7 +454,7 @@ forge_comm_rule_options(PG_FUNCTION_ARGS)
 		}
 		result = makeArrayResult(pairs, CurrentMemoryContext);
 	}
-	table_close(rel, AccessShareLock);
+	relation_close(rel, AccessShareLock);
 
 	if (result == (Datum) 0)
 		PG_RETURN_NULL();

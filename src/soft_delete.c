@@ -259,14 +259,24 @@ is_partition_move(TriggerData *trigger)
 }
 
 static void
-refuse_hard_delete(Relation rel, const char *what)
+refuse_delete(Relation rel)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("rows of table \"%s\" are soft-deleted only, and this %s would remove them",
-					RelationGetRelationName(rel), what),
-			 errdetail("It was planned before the library of forge_comm was loaded, or asks for no plan at all."),
-			 errhint("Set session_preload_libraries to 'forge_comm', or repeat the command. To remove rows for good a superuser can set forge_comm.allow_hard_delete.")));
+			 errmsg("rows of table \"%s\" are soft-deleted only, and this DELETE would remove them",
+					RelationGetRelationName(rel)),
+			 errdetail("It was planned before the library of forge_comm was loaded."),
+			 errhint("Repeat the command, and set session_preload_libraries to 'forge_comm'.")));
+}
+
+static void
+refuse_truncate(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("rows of table \"%s\" are soft-deleted only, and TRUNCATE would remove them",
+					RelationGetRelationName(rel)),
+			 errhint("Use DELETE. To remove rows for good a superuser can set forge_comm.allow_hard_delete.")));
 }
 
 PG_FUNCTION_INFO_V1(forge_comm_soft_delete_guard);
@@ -296,11 +306,11 @@ forge_comm_soft_delete_guard(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 	{
 		if (!allow_hard_delete)
-			refuse_hard_delete(trigger->tg_relation, "TRUNCATE");
+			refuse_truncate(trigger->tg_relation);
 		PG_RETURN_POINTER(NULL);
 	}
 	if (!deletes_are_physical() && !is_partition_move(trigger))
-		refuse_hard_delete(trigger->tg_relation, "DELETE");
+		refuse_delete(trigger->tg_relation);
 	PG_RETURN_POINTER(trigger->tg_trigtuple);
 }
 
@@ -322,4 +332,7 @@ soft_delete_init(void)
 							 NULL, assign_allow_hard_delete, NULL);
 	previous_planner = planner_hook;
 	planner_hook = soft_delete_planner;
+
+	/* plans made before the hook was there delete for good: plan them again */
+	ResetPlanCache();
 }

@@ -137,7 +137,7 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'table % has no primary key of one column', rel
       USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Clear the mark with an UPDATE instead.';
+            HINT = 'Give the table a primary key of one column.';
   END IF;
 END
 $$;

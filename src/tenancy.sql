@@ -95,6 +95,8 @@ DECLARE
   was_enabled boolean := (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = member);
   check_expression text := forge_comm.tenancy_expression(member, workspace_column);
 BEGIN
+  -- First, since it tells the event trigger that the member is looked after.
+  PERFORM forge_comm.create_truncate_trigger(member, 'tenancy', 'tenancy_guard');
   EXECUTE format('CREATE POLICY forge_comm_tenancy ON %s AS RESTRICTIVE USING (%s) WITH CHECK (%s)',
                  member, expression, check_expression);
   EXECUTE format('COMMENT ON POLICY forge_comm_tenancy ON %s IS %L', member,
@@ -106,7 +108,6 @@ BEGIN
                    'Every row of the workspaces in scope; replace it to allow less');
   END IF;
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', member);
-  PERFORM forge_comm.create_truncate_trigger(member, 'tenancy', 'tenancy_guard');
 END
 $$;
 COMMENT ON FUNCTION forge_comm.protect_member(regclass, name, text) IS
@@ -140,8 +141,10 @@ DECLARE
   was_enabled boolean := NOT EXISTS (SELECT FROM pg_policy AS p
                                       WHERE p.polrelid = member AND p.polname = 'forge_comm_access');
 BEGIN
-  EXECUTE format('DROP POLICY IF EXISTS forge_comm_tenancy ON %s', member);
-  EXECUTE format('DROP POLICY IF EXISTS forge_comm_access ON %s', member);
+  EXECUTE format('DROP POLICY forge_comm_tenancy ON %s', member);
+  IF NOT was_enabled THEN
+    EXECUTE format('DROP POLICY forge_comm_access ON %s', member);
+  END IF;
   IF NOT was_forced THEN
     EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', member);
   END IF;
@@ -316,46 +319,3 @@ END
 $$;
 COMMENT ON FUNCTION forge_comm.disable_tenancy(regclass, boolean) IS
   'Undo forge_comm.enable_tenancy(); the column it added stays unless asked otherwise';
-
--- ------------------------------------------------- partitions made later
-
-CREATE FUNCTION forge_comm.protect_new_members()
-RETURNS event_trigger
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  found record;
-BEGIN
-  FOR found IN
-    SELECT c.oid::regclass AS member, c.relispartition AS is_partition,
-           forge_comm.rule_options(i.inhparent, 'forge_comm_tenancy', 'tenancy_guard') ->> 'workspace_column'
-             AS workspace_column
-      FROM pg_event_trigger_ddl_commands() AS d
-      JOIN pg_inherits AS i ON d.objid IN (i.inhrelid, i.inhparent)
-      JOIN pg_class AS c ON c.oid = i.inhrelid
-     WHERE d.classid = 'pg_class'::regclass AND c.relkind IN ('r', 'p')
-       AND EXISTS (SELECT FROM pg_policy AS p
-                    WHERE p.polrelid = i.inhparent AND p.polname = 'forge_comm_tenancy')
-       AND NOT EXISTS (SELECT FROM pg_policy AS p
-                        WHERE p.polrelid = i.inhrelid AND p.polname = 'forge_comm_tenancy')
-  LOOP
-    CONTINUE WHEN found.workspace_column IS NULL;
-    IF NOT found.is_partition THEN
-      PERFORM forge_comm.create_rule_trigger(found.member, 'tenancy', 'INSERT OR UPDATE', 'tenancy_guard',
-                                             jsonb_build_object('workspace_column', found.workspace_column));
-    END IF;
-    PERFORM forge_comm.protect_member(
-      found.member, found.workspace_column,
-      forge_comm.tenancy_expression(found.member, found.workspace_column));
-  END LOOP;
-END
-$$;
-COMMENT ON FUNCTION forge_comm.protect_new_members() IS
-  'Event trigger: partitions and children made later come under tenancy, too';
-
-CREATE EVENT TRIGGER forge_comm_protect_new_members ON ddl_command_end
-  WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
-  EXECUTE FUNCTION forge_comm.protect_new_members();
-COMMENT ON EVENT TRIGGER forge_comm_protect_new_members IS
-  'Partitions and children made later come under tenancy, too';

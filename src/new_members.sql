@@ -1,0 +1,71 @@
+-- Partitions and inheritance children made later follow their parent.
+-- PostgreSQL itself copies no more than row triggers, and to partitions only.
+
+CREATE FUNCTION forge_comm.has_trigger(rel regclass, trigger_name name)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = rel AND t.tgname = trigger_name)
+$$;
+COMMENT ON FUNCTION forge_comm.has_trigger(regclass, name) IS
+  'Has the table a trigger of this name?';
+
+CREATE FUNCTION forge_comm.follow_parent(member regclass, parent regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  rule record;
+BEGIN
+  FOR rule IN
+    SELECT r.capability, r.options - 'added' - 'was' - 'view' - 'via' AS options,
+           t.function_name, t.events, t.guards_truncate
+      FROM forge_comm.rules(parent) AS r
+      JOIN (VALUES ('tenancy', 'tenancy_guard', 'INSERT OR UPDATE', true),
+                   ('timestamps', 'timestamps_stamp', 'INSERT OR UPDATE', false),
+                   ('soft_delete', 'soft_delete_guard', 'DELETE', true))
+           AS t (capability, function_name, events, guards_truncate) USING (capability)
+  LOOP
+    IF NOT forge_comm.has_trigger(member, 'forge_comm_' || rule.capability) THEN
+      PERFORM forge_comm.create_rule_trigger(member, rule.capability, rule.events,
+                                             rule.function_name, rule.options);
+    END IF;
+    CONTINUE WHEN NOT rule.guards_truncate
+      OR forge_comm.has_trigger(member, 'forge_comm_' || rule.capability || '_truncate');
+    IF rule.capability = 'tenancy' THEN
+      PERFORM forge_comm.protect_member(
+        member, rule.options ->> 'workspace_column',
+        forge_comm.tenancy_expression(member, rule.options ->> 'workspace_column'));
+    ELSE
+      PERFORM forge_comm.create_truncate_trigger(member, rule.capability, rule.function_name);
+    END IF;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.follow_parent(regclass, regclass) IS
+  'Enable on a partition or child what is enabled on its parent';
+
+CREATE FUNCTION forge_comm.follow_parents()
+RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM forge_comm.follow_parent(i.inhrelid, i.inhparent)
+     FROM pg_event_trigger_ddl_commands() AS d
+     JOIN pg_inherits AS i ON d.objid IN (i.inhrelid, i.inhparent)
+     JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p')
+    WHERE d.classid = 'pg_class'::regclass
+      AND EXISTS (SELECT FROM forge_comm.rules(i.inhparent));
+END
+$$;
+COMMENT ON FUNCTION forge_comm.follow_parents() IS
+  'Event trigger: partitions and children made later follow their parent';
+
+CREATE EVENT TRIGGER forge_comm_follow_parents ON ddl_command_end
+  WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+  EXECUTE FUNCTION forge_comm.follow_parents();
+COMMENT ON EVENT TRIGGER forge_comm_follow_parents IS
+  'Partitions and children made later follow their parent';
