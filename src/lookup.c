@@ -12,17 +12,21 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/tupconvert.h"
+#include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
+#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "partitioning/partdesc.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/snapmgr.h"
 
 #include "lookup.h"
 
@@ -142,11 +146,45 @@ lookup_index(Oid relid, AttrNumber attnum, bool unique, LookupKey *key)
 	return found;
 }
 
+/*
+ * Keep a row from being deleted, or given another key, before the transaction
+ * ends.  False if somebody has just done that.
+ */
 static bool
-scan_table(Relation rel, Oid index, const LookupKey *key, const AttrNumber *attnums,
-		   const Datum *values, Snapshot snapshot, TupleConversionMap *map,
-		   TupleDesc desc, LookupCallback callback, void *arg)
+lock_row(Relation rel, HeapTuple tuple)
 {
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TM_FailureData failure;
+	TM_Result result;
+
+	result = table_tuple_lock(rel, &tuple->t_self, SnapshotSelf, slot,
+							  GetCurrentCommandId(true), LockTupleKeyShare,
+							  LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+							  &failure);
+	ExecDropSingleTupleTableSlot(slot);
+
+	/* a row of this very statement is invisible to it, and to all others */
+	return result == TM_Ok || result == TM_Invisible || result == TM_SelfModified;
+}
+
+/* One search, as it goes through the partitions of a table. */
+typedef struct Search
+{
+	const LookupKey *key;
+	const Datum *values;
+	Snapshot snapshot;
+	bool lock;
+	TupleDesc desc; /* the shape in which rows are shown: the root's */
+	LookupCallback callback;
+	void *arg;
+} Search;
+
+/* Search one table by its own index; false if the callback has had enough. */
+static bool
+scan_table(const Search *search, Relation rel, Oid index, const AttrNumber *attnums,
+		   TupleConversionMap *map)
+{
+	const LookupKey *key = search->key;
 	ScanKeyData scankeys[INDEX_MAX_KEYS];
 	SysScanDesc scan;
 	HeapTuple tuple;
@@ -155,25 +193,40 @@ scan_table(Relation rel, Oid index, const LookupKey *key, const AttrNumber *attn
 	for (int i = 0; i < key->nkeys; i++)
 		ScanKeyEntryInitialize(&scankeys[i], 0, attnums[i],
 							   BTEqualStrategyNumber, key->argtypes[i],
-							   key->collations[i], key->equals[i], values[i]);
+							   key->collations[i], key->equals[i], search->values[i]);
 
-	scan = systable_beginscan(rel, index, true, snapshot, key->nkeys, scankeys);
+	scan = systable_beginscan(rel, index, true, search->snapshot, key->nkeys, scankeys);
 	while (more && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (search->lock && !lock_row(rel, tuple))
+			continue;
 		if (map)
 			tuple = execute_attr_map_tuple(tuple, map);
-		more = callback(tuple, desc, arg);
+		more = search->callback(tuple, search->desc, search->arg);
 	}
 	systable_endscan(scan);
 	return more;
 }
 
-/* The same in each partition; its rows are shown in the root's shape. */
+/* The same in a partition, whose columns may be numbered differently. */
 static bool
-scan_partitions(Relation root, Relation rel, Oid index, const LookupKey *key,
-				const Datum *values, Snapshot snapshot,
-				LookupCallback callback, void *arg)
+scan_partition(const Search *search, Relation rel, Oid index)
+{
+	AttrNumber attnums[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < search->key->nkeys; i++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(search->desc, search->key->attnums[i] - 1);
+
+		attnums[i] = get_attnum(RelationGetRelid(rel), NameStr(attr->attname));
+	}
+	return scan_table(search, rel, index, attnums,
+					  convert_tuples_by_name(RelationGetDescr(rel), search->desc));
+}
+
+static bool
+scan_partitions(const Search *search, Relation rel, Oid index)
 {
 	PartitionDesc parts = RelationGetPartitionDesc(rel, false);
 	bool more = true;
@@ -186,79 +239,87 @@ scan_partitions(Relation root, Relation rel, Oid index, const LookupKey *key,
 		if (!OidIsValid(partindex))
 			elog(ERROR, "index %u has no partition on \"%s\"",
 				 index, RelationGetRelationName(part));
-
 		if (part->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-			more = scan_partitions(root, part, partindex, key, values, snapshot,
-								   callback, arg);
+			more = scan_partitions(search, part, partindex);
 		else
-		{
-			TupleDesc rootdesc = RelationGetDescr(root);
-			AttrNumber attnums[INDEX_MAX_KEYS];
-
-			for (int k = 0; k < key->nkeys; k++)
-			{
-				Form_pg_attribute attr = TupleDescAttr(rootdesc, key->attnums[k] - 1);
-
-				attnums[k] = get_attnum(RelationGetRelid(part), NameStr(attr->attname));
-			}
-			more = scan_table(part, partindex, key, attnums, values, snapshot,
-							  convert_tuples_by_name(RelationGetDescr(part),
-													 rootdesc),
-							  rootdesc, callback, arg);
-		}
+			more = scan_partition(search, part, partindex);
 		table_close(part, NoLock);
 	}
 	return more;
 }
 
-/*
- * Call back for every row with these key values that the snapshot sees.
- * SnapshotSelf sees what this very statement has inserted, too.
- */
+static void
+run_search(Search *search)
+{
+	const LookupKey *key = search->key;
+	Relation rel = table_open(key->relid, search->lock ? RowShareLock : AccessShareLock);
+
+	search->desc = RelationGetDescr(rel);
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		scan_partitions(search, rel, key->index);
+	else
+		scan_table(search, rel, key->index, key->attnums, NULL);
+	table_close(rel, NoLock);
+}
+
+/* Call back for every row with these key values that the snapshot sees. */
 void
 lookup_each(const LookupKey *key, const Datum *values, Snapshot snapshot,
 			LookupCallback callback, void *arg)
 {
-	Relation rel = table_open(key->relid, AccessShareLock);
+	Search search = {
+		.key = key,
+		.values = values,
+		.snapshot = snapshot,
+		.callback = callback,
+		.arg = arg
+	};
 
-	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		scan_partitions(rel, rel, key->index, key, values, snapshot, callback, arg);
-	else
-		scan_table(rel, key->index, key, key->attnums, values, snapshot, NULL,
-				   RelationGetDescr(rel), callback, arg);
-	table_close(rel, NoLock);
+	run_search(&search);
 }
 
-typedef struct ColumnSearch
+typedef struct FoundColumn
 {
 	AttrNumber attnum;
 	int64 value;
 	bool isnull;
 	bool found;
-} ColumnSearch;
+} FoundColumn;
 
 static bool
 take_column(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	ColumnSearch *search = (ColumnSearch *) arg;
-	Datum value = heap_getattr(tuple, search->attnum, desc, &search->isnull);
+	FoundColumn *column = (FoundColumn *) arg;
+	Datum value = heap_getattr(tuple, column->attnum, desc, &column->isnull);
 
-	if (!search->isnull)
-		search->value = id_from_datum(value,
-									  TupleDescAttr(desc, search->attnum - 1)->atttypid);
-	search->found = true;
+	if (!column->isnull)
+		column->value = id_from_datum(value,
+									  TupleDescAttr(desc, column->attnum - 1)->atttypid);
+	column->found = true;
 	return false;
 }
 
-/* One id column of the first row found; false if there is no such row. */
+/*
+ * An id column of the row that a foreign key references; false if there is no
+ * such row.  Rows inserted by this very statement count, as they do for the
+ * key itself, and the row stays for as long as the transaction lasts.
+ */
 bool
-lookup_column(const LookupKey *key, const Datum *values, Snapshot snapshot,
-			  AttrNumber attnum, int64 *result, bool *isnull)
+lookup_referenced(const LookupKey *key, const Datum *values, AttrNumber attnum,
+				  int64 *result, bool *isnull)
 {
-	ColumnSearch search = { .attnum = attnum };
+	FoundColumn column = { .attnum = attnum };
+	Search search = {
+		.key = key,
+		.values = values,
+		.snapshot = SnapshotSelf,
+		.lock = true,
+		.callback = take_column,
+		.arg = &column
+	};
 
-	lookup_each(key, values, snapshot, take_column, &search);
-	*result = search.value;
-	*isnull = search.isnull;
-	return search.found;
+	run_search(&search);
+	*result = column.value;
+	*isnull = column.isnull;
+	return column.found;
 }

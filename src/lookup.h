@@ -27,8 +27,8 @@ typedef bool (*LookupCallback)(HeapTuple tuple, TupleDesc desc, void *arg);
 extern bool lookup_index(Oid relid, AttrNumber attnum, bool unique, LookupKey *key);
 extern void lookup_each(const LookupKey *key, const Datum *values, Snapshot snapshot,
 						LookupCallback callback, void *arg);
-extern bool lookup_column(const LookupKey *key, const Datum *values, Snapshot snapshot,
-						  AttrNumber attnum, int64 *result, bool *isnull);
+extern bool lookup_referenced(const LookupKey *key, const Datum *values, AttrNumber attnum,
+							  int64 *result, bool *isnull);
 
 /* An id column's value, whatever its width. */
 extern bool is_id_type(Oid type);

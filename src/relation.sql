@@ -131,7 +131,7 @@ BEGIN
   IF octet_length(base || suffix) < 64 THEN
     RETURN base || suffix;
   END IF;
-  WHILE octet_length(stem || suffix) > 54 LOOP
+  WHILE octet_length(stem || suffix) > 54 AND stem <> '' LOOP
     stem := left(stem, -1);
   END LOOP;
   RETURN stem || '_' || left(md5(base), 8) || suffix;

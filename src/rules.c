@@ -430,12 +430,14 @@ PG_FUNCTION_INFO_V1(forge_comm_rule_options);
 Datum
 forge_comm_rule_options(PG_FUNCTION_ARGS)
 {
-	Relation rel = relation_open(PG_GETARG_OID(0), AccessShareLock);
-	const Trigger *trigger = find_trigger(rel, NameStr(*PG_GETARG_NAME(1)),
-										  NameStr(*PG_GETARG_NAME(2)));
+	Relation rel = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+	const Trigger *trigger;
 	ArrayBuildState *pairs = initArrayResult(TEXTOID, CurrentMemoryContext, false);
 	Datum result = (Datum) 0;
 
+	if (rel == NULL)
+		PG_RETURN_NULL();
+	trigger = find_trigger(rel, NameStr(*PG_GETARG_NAME(1)), NameStr(*PG_GETARG_NAME(2)));
 	if (trigger)
 	{
 		for (int i = 0; i < trigger->tgnargs; i++)

@@ -72,7 +72,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  EXECUTE format('CREATE TRIGGER %I BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION forge_comm.%I()',
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION forge_comm.%I()',
                  'forge_comm_' || capability || '_truncate', rel, function_name);
   EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', 'forge_comm_' || capability || '_truncate', rel,
                  format('Made by forge_comm.enable_%s()', capability));

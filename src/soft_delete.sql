@@ -19,12 +19,15 @@ BEGIN
   SELECT n.nspname, c.relname, c.relacl INTO class
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
    WHERE c.oid = rel;
-  IF to_regclass(format('%I.%I', class.nspname, view)) IS NOT NULL THEN
+  -- One of ours may have outlived an earlier DROP EXTENSION.
+  IF obj_description(to_regclass(format('%I.%I', class.nspname, view)), 'pg_class')
+     IS DISTINCT FROM format('The live rows of %s', rel)
+     AND to_regclass(format('%I.%I', class.nspname, view)) IS NOT NULL THEN
     RAISE EXCEPTION 'relation %.% exists already', quote_ident(class.nspname), quote_ident(view)
       USING ERRCODE = 'duplicate_table',
             HINT = 'Name another view with the argument "view", or none with an empty name.';
   END IF;
-  EXECUTE format('CREATE VIEW %I.%I WITH (security_invoker = true) AS SELECT * FROM %s WHERE %I IS NULL',
+  EXECUTE format('CREATE OR REPLACE VIEW %I.%I WITH (security_invoker = true) AS SELECT * FROM %s WHERE %I IS NULL',
                  class.nspname, view, rel, deleted_at);
   EXECUTE format('COMMENT ON VIEW %I.%I IS %L', class.nspname, view,
                  format('The live rows of %s', rel));
@@ -109,6 +112,7 @@ BEGIN
   options := forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard');
   IF options IS NULL THEN
     RAISE NOTICE 'soft_delete is not enabled on table %', rel;
+    PERFORM forge_comm.drop_rule_triggers(rel, 'soft_delete');
     RETURN;
   END IF;
   IF options ? 'view' THEN

@@ -5,20 +5,20 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "context.h"
 #include "rules.h"
 
 /*
- * The workspaces of parents met earlier in the statement.  A row never
- * changes its workspace and the foreign key itself sees to it that the parent
- * is still there when the statement ends, so what was found stays true.
+ * The workspaces of parents met earlier in the statement.  A row never changes
+ * its workspace, and the lookup has locked the parent, so that nobody can put
+ * another row in its place: what was found stays true.
  */
 #define PARENT_SLOTS 256
 
@@ -78,6 +78,38 @@ key_values(const GuardState *guard, HeapTuple tuple, const ForeignKey *key, Datu
 	return true;
 }
 
+/*
+ * The workspace of a row that a backfill has not come to yet: it follows from
+ * the row above it, which has one.
+ */
+static bool
+unfilled_workspace(const ForeignKey *key, const Datum *values, int64 *workspace)
+{
+	Relation rel = table_open(key->parent.relid, AccessShareLock);
+	const TenancyRule *rule = rules_of(rel)->tenancy;
+	bool found = false;
+
+	if (rule && rule->via)
+	{
+		Oid type = TupleDescAttr(RelationGetDescr(rel), rule->via - 1)->atttypid;
+		int64 id;
+		bool isnull;
+
+		if (is_id_type(type) &&
+			lookup_referenced(&key->parent, values, rule->via, &id, &isnull) &&
+			!isnull)
+		{
+			Datum above = id_to_datum(id, type);
+
+			found = lookup_referenced(&rule->via_key.parent, &above,
+									  rule->via_key.parent_workspace, workspace, &isnull) &&
+					!isnull;
+		}
+	}
+	table_close(rel, NoLock);
+	return found;
+}
+
 /* The workspace of the row referenced, which must exist. */
 static int64
 parent_workspace(GuardState *guard, const ForeignKey *key, const Datum *values)
@@ -90,9 +122,9 @@ parent_workspace(GuardState *guard, const ForeignKey *key, const Datum *values)
 	if (simple && slot->constraint == key->constraint && slot->key == values[0])
 		return slot->workspace;
 
-	if (!lookup_column(&key->parent, values, SnapshotSelf, key->parent_workspace,
-					   &workspace, &isnull) ||
-		isnull)
+	if (!lookup_referenced(&key->parent, values, key->parent_workspace,
+						   &workspace, &isnull) ||
+		(isnull && !unfilled_workspace(key, values, &workspace)))
 		refuse_reference(guard, key);
 
 	if (simple)

@@ -85,14 +85,14 @@ COMMENT ON FUNCTION forge_comm.tenancy_expression(regclass, name, name, regclass
 
 -- Row security asks the table named in the query, so every member of the
 -- family needs the policies.  The permissive one says no more than the
--- restrictive: the planner merges them, and with the extension both go.
+-- restrictive: the planner merges them, and with the extension both go.  It is
+-- left out where the application has permissive policies of its own.
 CREATE FUNCTION forge_comm.protect_member(member regclass, workspace_column name, expression text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  was_enabled boolean := (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = member);
   check_expression text := forge_comm.tenancy_expression(member, workspace_column);
 BEGIN
   -- First, since it tells the event trigger that the member is looked after.
@@ -101,7 +101,7 @@ BEGIN
                  member, expression, check_expression);
   EXECUTE format('COMMENT ON POLICY forge_comm_tenancy ON %s IS %L', member,
                  'No row of a workspace that is not in scope, whatever other policies say');
-  IF NOT was_enabled THEN
+  IF NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = member AND p.polpermissive) THEN
     EXECUTE format('CREATE POLICY forge_comm_access ON %s USING (%s) WITH CHECK (%s)',
                    member, expression, check_expression);
     EXECUTE format('COMMENT ON POLICY forge_comm_access ON %s IS %L', member,
@@ -132,29 +132,47 @@ $$;
 COMMENT ON FUNCTION forge_comm.alter_policies(regclass, text) IS
   'Change what the policies of tenancy ask';
 
-CREATE FUNCTION forge_comm.unprotect_member(member regclass, was_forced boolean)
+CREATE FUNCTION forge_comm.unprotect_member(member regclass, was text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  was_enabled boolean := NOT EXISTS (SELECT FROM pg_policy AS p
-                                      WHERE p.polrelid = member AND p.polname = 'forge_comm_access');
+  policy name;
 BEGIN
-  EXECUTE format('DROP POLICY forge_comm_tenancy ON %s', member);
-  IF NOT was_enabled THEN
-    EXECUTE format('DROP POLICY forge_comm_access ON %s', member);
-  END IF;
-  IF NOT was_forced THEN
+  FOR policy IN
+    SELECT p.polname FROM pg_policy AS p
+     WHERE p.polrelid = member AND p.polname IN ('forge_comm_tenancy', 'forge_comm_access')
+  LOOP
+    EXECUTE format('DROP POLICY %I ON %s', policy, member);
+  END LOOP;
+  IF was IS DISTINCT FROM 'forced' THEN
     EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', member);
   END IF;
-  IF NOT was_enabled THEN
+  IF was IS NULL THEN
     EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', member);
   END IF;
 END
 $$;
-COMMENT ON FUNCTION forge_comm.unprotect_member(regclass, boolean) IS
-  'Undo forge_comm.protect_member()';
+COMMENT ON FUNCTION forge_comm.unprotect_member(regclass, text) IS
+  'Undo forge_comm.protect_member(), back to the row security there was';
+
+-- A partition that is detached loses its guard to PostgreSQL, but not its
+-- policies: it stays closed until somebody decides.
+CREATE FUNCTION forge_comm.drop_leftovers(rel regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = rel AND p.polname = 'forge_comm_tenancy') THEN
+    PERFORM forge_comm.drop_rule_triggers(rel, 'tenancy');
+    PERFORM forge_comm.unprotect_member(rel, NULL);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.drop_leftovers(regclass) IS
+  'Take off what a detached partition keeps of tenancy';
 
 -- ------------------------------------------------------------------ index
 
@@ -213,6 +231,7 @@ BEGIN
   IF forge_comm.rule_enabled(rel, 'tenancy', options) THEN
     RETURN;
   END IF;
+  PERFORM forge_comm.drop_leftovers(rel);
 
   IF via IS NOT NULL THEN
     PERFORM forge_comm.check_column(rel, via, ARRAY[forge_comm.column_type(rel, via)]);
@@ -238,7 +257,8 @@ BEGIN
 
   options := options || jsonb_build_object(
     'added', CASE WHEN added THEN 'column' WHEN nullable AND via IS NOT NULL THEN 'not null' END,
-    'was', (SELECT CASE WHEN c.relforcerowsecurity THEN 'forced' END FROM pg_class AS c WHERE c.oid = rel));
+    'was', (SELECT CASE WHEN NOT c.relrowsecurity THEN NULL WHEN c.relforcerowsecurity THEN 'forced' ELSE 'enabled' END
+              FROM pg_class AS c WHERE c.oid = rel));
   -- Children first: the event trigger below looks after those of guarded parents.
   FOR member IN
     SELECT f.member AS rel, f.is_partition FROM forge_comm.family(rel) AS f ORDER BY f.depth DESC
@@ -286,6 +306,7 @@ BEGIN
   options := forge_comm.rule_options(rel, 'forge_comm_tenancy', 'tenancy_guard');
   IF options IS NULL THEN
     RAISE NOTICE 'tenancy is not enabled on table %', rel;
+    PERFORM forge_comm.drop_leftovers(rel);
     RETURN;
   END IF;
 
@@ -303,7 +324,7 @@ BEGIN
 
   PERFORM forge_comm.drop_rule_triggers(rel, 'tenancy');
   FOR member IN SELECT f.member AS rel FROM forge_comm.family(rel) AS f LOOP
-    PERFORM forge_comm.unprotect_member(member.rel, options ? 'was');
+    PERFORM forge_comm.unprotect_member(member.rel, options ->> 'was');
   END LOOP;
   PERFORM forge_comm.drop_indexes(rel, 'tenancy');
   IF EXISTS (SELECT FROM pg_constraint AS c

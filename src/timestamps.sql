@@ -71,6 +71,7 @@ BEGIN
   options := forge_comm.rule_options(rel, 'forge_comm_timestamps', 'timestamps_stamp');
   IF options IS NULL THEN
     RAISE NOTICE 'timestamps is not enabled on table %', rel;
+    PERFORM forge_comm.drop_rule_triggers(rel, 'timestamps');
     RETURN;
   END IF;
   PERFORM forge_comm.drop_rule_triggers(rel, 'timestamps');
