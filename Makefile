@@ -53,10 +53,15 @@ REGRESS = \
 	context \
 	tenancy \
 	partitions \
+	backfill \
 	planner \
 	timestamps \
 	soft_delete \
-	bad_input
+	messages \
+	chat_schema \
+	existing_app \
+	bad_input \
+	privileges
 
 REGRESS_OPTS = --load-extension=forge_comm
 

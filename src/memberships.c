@@ -23,6 +23,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
@@ -148,6 +149,7 @@ parse_expression(Relation rel, const char *text)
 	SelectStmt *select = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
 	ParseState *pstate = make_parsestate(NULL);
 	ParseNamespaceItem *item;
+	Node *node;
 
 	if (!IsA(select, SelectStmt) || list_length(select->targetList) != 1 ||
 		select->fromClause || select->whereClause || select->groupClause ||
@@ -159,11 +161,11 @@ parse_expression(Relation rel, const char *text)
 
 	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true);
 	addNSItemToQuery(pstate, item, false, true, true);
-	return coerce_to_boolean(pstate,
-							 transformExpr(pstate,
-										   linitial_node(ResTarget, select->targetList)->val,
-										   EXPR_KIND_CHECK_CONSTRAINT),
-							 "active");
+	node = transformExpr(pstate, linitial_node(ResTarget, select->targetList)->val,
+						 EXPR_KIND_CHECK_CONSTRAINT);
+	node = coerce_to_boolean(pstate, node, "active");
+	assign_expr_collations(pstate, node);
+	return node;
 }
 
 static Expr *

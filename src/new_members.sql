@@ -65,7 +65,7 @@ COMMENT ON FUNCTION forge_comm.follow_parents() IS
   'Event trigger: partitions and children made later follow their parent';
 
 CREATE EVENT TRIGGER forge_comm_follow_parents ON ddl_command_end
-  WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+  WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA')
   EXECUTE FUNCTION forge_comm.follow_parents();
 COMMENT ON EVENT TRIGGER forge_comm_follow_parents IS
   'Partitions and children made later follow their parent';

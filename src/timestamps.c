@@ -51,13 +51,20 @@ put_together(const Row *row, TupleDesc desc, HeapTuple original)
 	return tuple;
 }
 
-/* The transaction's time, as the column's type has it. */
+/* The transaction's time, as the column has it. */
 static Datum
-now_as(Oid type)
+now_for(Form_pg_attribute attr)
 {
 	Datum now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	Datum precision = Int32GetDatum(attr->atttypmod);
 
-	return type == TIMESTAMPOID ? DirectFunctionCall1(timestamptz_timestamp, now) : now;
+	if (attr->atttypid == TIMESTAMPOID)
+		return DirectFunctionCall2(timestamp_scale,
+								   DirectFunctionCall1(timestamptz_timestamp, now),
+								   precision);
+	if (attr->atttypmod < 0)
+		return now;
+	return DirectFunctionCall2(timestamptz_scale, now, precision);
 }
 
 static bool
@@ -93,7 +100,7 @@ is_unchanged(const Row *old, const Row *new, TupleDesc desc, const TimestampsRul
 static void
 set_time(Row *row, TupleDesc desc, AttrNumber attnum)
 {
-	row->values[attnum - 1] = now_as(TupleDescAttr(desc, attnum - 1)->atttypid);
+	row->values[attnum - 1] = now_for(TupleDescAttr(desc, attnum - 1));
 	row->nulls[attnum - 1] = false;
 }
 
