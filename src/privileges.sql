@@ -26,12 +26,28 @@ AS $$
      AND p.oid NOT IN (SELECT forge_comm.app_functions())
      AND p.proname NOT IN ('set_service_context', 'use_memberships', 'forget_memberships',
                            'check_memberships', 'settings_changed', 'grant_app', 'revoke_app', 'grant_owner',
-                           'revoke_owner', 'app_functions', 'owner_functions',
+                           'revoke_owner', 'check_role', 'app_functions', 'owner_functions',
                            'in_workspace_support', 'primary_key_column', 'page_limit', 'page_offset',
                            'rules', 'rule_options')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
   'What grant_owner() grants';
+
+CREATE FUNCTION forge_comm.check_role(role regrole)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF role IS NULL THEN
+    RAISE EXCEPTION 'the role must not be null'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the name of a role.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.check_role(regrole) IS
+  'An error unless a role is named';
 
 CREATE FUNCTION forge_comm.grant_app(role regrole)
 RETURNS void
@@ -41,6 +57,7 @@ AS $$
 DECLARE
   function regprocedure;
 BEGIN
+  PERFORM forge_comm.check_role(role);
   FOR function IN SELECT forge_comm.app_functions() LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', function, role);
   END LOOP;
@@ -57,6 +74,7 @@ AS $$
 DECLARE
   function regprocedure;
 BEGIN
+  PERFORM forge_comm.check_role(role);
   FOR function IN SELECT forge_comm.app_functions() LOOP
     EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM %s', function, role);
   END LOOP;
@@ -73,6 +91,7 @@ AS $$
 DECLARE
   function regprocedure;
 BEGIN
+  PERFORM forge_comm.check_role(role);
   FOR function IN SELECT forge_comm.owner_functions() LOOP
     EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', function, role);
   END LOOP;
@@ -89,6 +108,7 @@ AS $$
 DECLARE
   function regprocedure;
 BEGIN
+  PERFORM forge_comm.check_role(role);
   FOR function IN SELECT forge_comm.owner_functions() LOOP
     EXECUTE format('REVOKE EXECUTE ON ROUTINE %s FROM %s', function, role);
   END LOOP;

@@ -83,6 +83,24 @@ $$;
 COMMENT ON FUNCTION forge_comm.check_column(regclass, name, regtype[]) IS
   'An error unless the table has the column, and of one of these types';
 
+CREATE FUNCTION forge_comm.check_written_column(rel regclass, column_name name, types regtype[])
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM forge_comm.check_column(rel, column_name, types);
+  IF (SELECT a.attgenerated <> '' FROM pg_attribute AS a
+       WHERE a.attrelid = rel AND a.attname = column_name) THEN
+    RAISE EXCEPTION 'column % of table % is generated', quote_ident(column_name), rel
+      USING ERRCODE = 'generated_always',
+            HINT = 'Name a column that can be written.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.check_written_column(regclass, name, regtype[]) IS
+  'An error unless the table has the column, of one of these types, to be written';
+
 CREATE FUNCTION forge_comm.ensure_column(rel regclass, column_name name, types regtype[], definition text)
 RETURNS boolean
 LANGUAGE plpgsql
@@ -92,7 +110,7 @@ BEGIN
   IF column_name IS NULL THEN
     RETURN false;
   ELSIF forge_comm.column_type(rel, column_name) IS NOT NULL THEN
-    PERFORM forge_comm.check_column(rel, column_name, types);
+    PERFORM forge_comm.check_written_column(rel, column_name, types);
     RETURN false;
   END IF;
   EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', rel, column_name, definition);

@@ -77,7 +77,13 @@ BEGIN
     added := added || deleted_by;
   END IF;
   IF is_active IS NOT NULL THEN
-    PERFORM forge_comm.check_column(rel, is_active, '{boolean}');
+    PERFORM forge_comm.check_written_column(rel, is_active, '{boolean}');
+  END IF;
+  IF (SELECT a.attnotnull FROM pg_attribute AS a
+       WHERE a.attrelid = rel AND a.attname = deleted_at) THEN
+    RAISE EXCEPTION 'column % of table % cannot be null', quote_ident(deleted_at), rel
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'deleted_at names the column that is null as long as a row lives.';
   END IF;
 
   options := options || jsonb_build_object('added', CASE WHEN added <> '{}' THEN added::text END);

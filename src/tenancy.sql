@@ -239,7 +239,7 @@ BEGIN
     added := forge_comm.ensure_column(rel, workspace_column, '{smallint,integer,bigint}',
                                       forge_comm.column_type(parent, parent_column)::text);
   END IF;
-  PERFORM forge_comm.check_column(rel, workspace_column, '{smallint,integer,bigint}');
+  PERFORM forge_comm.check_written_column(rel, workspace_column, '{smallint,integer,bigint}');
 
   nullable := (SELECT NOT a.attnotnull FROM pg_attribute AS a
                 WHERE a.attrelid = rel AND a.attname = workspace_column);

@@ -32,6 +32,10 @@ BEGIN
     RAISE EXCEPTION 'no column of table % is to be stamped', rel
       USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Name at least one of created_at, updated_at, created_by and updated_by.';
+  ELSIF created_at = updated_at OR created_by = updated_by THEN
+    RAISE EXCEPTION 'a column of table % is named for two stamps', rel
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Creation and last change need a column each.';
   END IF;
   FOREACH ignored IN ARRAY coalesce(ignore, '{}') LOOP
     PERFORM forge_comm.check_column(rel, ignored, ARRAY[forge_comm.column_type(rel, ignored)]);
