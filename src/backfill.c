@@ -93,12 +93,18 @@ PG_FUNCTION_INFO_V1(forge_comm_backfill_blocks);
 Datum
 forge_comm_backfill_blocks(PG_FUNCTION_ARGS)
 {
-	Relation rel = table_open(PG_GETARG_OID(0), RowExclusiveLock);
-	const TenancyRule *rule = rules_of(rel)->tenancy;
+	Relation rel = try_table_open(PG_GETARG_OID(0), RowExclusiveLock);
+	const TenancyRule *rule;
 	int64 filled;
 
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the table does not exist"),
+				 errhint("Pass the name of a table.")));
 	if (!compat_owns_table(RelationGetRelid(rel)))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));
+	rule = rules_of(rel)->tenancy;
 	if (rule == NULL || rule->via == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

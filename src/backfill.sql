@@ -34,13 +34,13 @@ CREATE PROCEDURE forge_comm.backfill(rel regclass, batch_size integer DEFAULT 10
 LANGUAGE plpgsql
 AS $$
 DECLARE
-  options jsonb;
-  workspace_column name;
-  member regclass;
-  blocks bigint;
-  step bigint;
-  first bigint;
-  batch bigint;
+  options pg_catalog.jsonb;
+  workspace_column pg_catalog.name;
+  member pg_catalog.regclass;
+  blocks pg_catalog.int8;
+  step pg_catalog.int8;
+  first pg_catalog.int8;
+  batch pg_catalog.int8;
 BEGIN
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   IF forge_comm.in_transaction_block() THEN

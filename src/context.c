@@ -72,7 +72,7 @@ static bool allow_bypass_role = false;
 
 static const Context *current = NULL; /* NULL: there is no context */
 static bool setting = false; /* the value being set is our own */
-static bool dropped = false; /* somebody reset it in this transaction */
+static int dropped_at = 0; /* nest level at which somebody reset it, or 0 */
 
 /* ---------------------------------------------------------------- parsing */
 
@@ -273,13 +273,25 @@ assign_context(const char *newval, void *extra)
 	if ((old && old->everywhere) != (current && current->everywhere))
 		ResetPlanCache();
 	if (old && !current && !setting && IsTransactionState())
-		dropped = true;
+		dropped_at = dropped_at ? dropped_at : GetCurrentTransactionNestLevel();
 }
 
 static void
 forget_dropped(XactEvent event, void *arg)
 {
-	dropped = false;
+	dropped_at = 0;
+}
+
+/* What happened in a subtransaction is undone with it. */
+static void
+undo_dropped(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	int level = GetCurrentTransactionNestLevel();
+
+	if (event == SUBXACT_EVENT_ABORT_SUB && dropped_at >= level)
+		dropped_at = 0;
+	else if (event == SUBXACT_EVENT_COMMIT_SUB && dropped_at == level)
+		dropped_at = level - 1;
 }
 
 static void
@@ -427,7 +439,7 @@ check_may_set(void)
 				 errmsg("a role that bypasses row security cannot have a context"),
 				 errdetail("Nothing would be enforced for a superuser or a role with BYPASSRLS."),
 				 errhint("Connect as an application role.")));
-	if (dropped && current == NULL)
+	if (dropped_at && current == NULL)
 		refuse_widening();
 }
 
@@ -736,4 +748,5 @@ context_init(void)
 							 &allow_bypass_role, false, PGC_SUSET, 0,
 							 NULL, NULL, NULL);
 	RegisterXactCallback(forget_dropped, NULL);
+	RegisterSubXactCallback(undo_dropped, NULL);
 }

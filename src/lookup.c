@@ -299,26 +299,35 @@ take_column(HeapTuple tuple, TupleDesc desc, void *arg)
 	return false;
 }
 
+/* Search for a row that a foreign key references, with one snapshot. */
+static bool
+find_referenced(Search *search, Snapshot snapshot, FoundColumn *column)
+{
+	search->snapshot = snapshot;
+	search->callback = take_column;
+	search->arg = column;
+	run_search(search);
+	return column->found;
+}
+
 /*
  * An id column of the row that a foreign key references; false if there is no
- * such row.  Rows inserted by this very statement count, as they do for the
- * key itself, and the row stays for as long as the transaction lasts.
+ * such row.  The latest snapshot finds it even while others update it; what
+ * this very statement has inserted, which counts for the key itself too, only
+ * SnapshotSelf shows.  If asked to, keep the row for as long as the
+ * transaction lasts.
  */
 bool
 lookup_referenced(const LookupKey *key, const Datum *values, AttrNumber attnum,
-				  int64 *result, bool *isnull)
+				  bool lock, int64 *result, bool *isnull)
 {
 	FoundColumn column = { .attnum = attnum };
-	Search search = {
-		.key = key,
-		.values = values,
-		.snapshot = SnapshotSelf,
-		.lock = true,
-		.callback = take_column,
-		.arg = &column
-	};
+	Search search = { .key = key, .values = values, .lock = lock };
+	Snapshot latest = RegisterSnapshot(GetLatestSnapshot());
 
-	run_search(&search);
+	(void) (find_referenced(&search, latest, &column) ||
+			find_referenced(&search, SnapshotSelf, &column));
+	UnregisterSnapshot(latest);
 	*result = column.value;
 	*isnull = column.isnull;
 	return column.found;

@@ -28,7 +28,7 @@ extern bool lookup_index(Oid relid, AttrNumber attnum, bool unique, LookupKey *k
 extern void lookup_each(const LookupKey *key, const Datum *values, Snapshot snapshot,
 						LookupCallback callback, void *arg);
 extern bool lookup_referenced(const LookupKey *key, const Datum *values, AttrNumber attnum,
-							  int64 *result, bool *isnull);
+							  bool lock, int64 *result, bool *isnull);
 
 /* An id column's value, whatever its width. */
 extern bool is_id_type(Oid type);

@@ -45,6 +45,21 @@ $$;
 COMMENT ON FUNCTION forge_comm.check_table(regclass) IS
   'An error unless the caller may enable capabilities on the table';
 
+-- The strongest lock that follows is taken at once: an application that has
+-- read and goes on to write would deadlock with one that grew.
+CREATE FUNCTION forge_comm.claim_table(rel regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM forge_comm.check_table(rel);
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', rel);
+END
+$$;
+COMMENT ON FUNCTION forge_comm.claim_table(regclass) IS
+  'Check that the caller may enable capabilities on the table, and lock it';
+
 CREATE FUNCTION forge_comm.column_type(rel regclass, column_name name)
 RETURNS regtype
 LANGUAGE sql STABLE

@@ -59,23 +59,42 @@ own_function(const char *name, int nargs, const Oid *argtypes)
 						   ObjectIdGetDatum(schema));
 }
 
+/* What we read of a trigger, in the current memory context. */
+static Trigger *
+copy_trigger(const Trigger *trigger)
+{
+	Trigger *copy = palloc0(sizeof(Trigger));
+
+	copy->tgname = pstrdup(trigger->tgname);
+	copy->tgnargs = trigger->tgnargs;
+	copy->tgargs = palloc((trigger->tgnargs + 1) * sizeof(char *));
+	for (int i = 0; i < trigger->tgnargs; i++)
+		copy->tgargs[i] = pstrdup(trigger->tgargs[i]);
+	return copy;
+}
+
 /*
- * The enabled trigger of that name, if it calls our function of that name.
- * Triggers that a user happens to have named like ours are not ours.
+ * The enabled trigger of that name, if it is a BEFORE row trigger that calls
+ * our function of that name.  Triggers that a user happens to have named like
+ * ours are not ours.  The
+ * relcache may drop its own copy at any look into the catalogs, so ours is
+ * made before the next.
  */
 static const Trigger *
 find_trigger(Relation rel, const char *trigger_name, const char *function_name)
 {
-	TriggerDesc *triggers = rel->trigdesc;
+	Oid function = own_function(function_name, 0, NULL);
+	const TriggerDesc *triggers = rel->trigdesc;
 
 	for (int i = 0; triggers && i < triggers->numtriggers; i++)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
 
 		if (trigger->tgenabled != TRIGGER_DISABLED &&
-			strcmp(trigger->tgname, trigger_name) == 0 &&
-			trigger->tgfoid == own_function(function_name, 0, NULL))
-			return trigger;
+			trigger->tgfoid == function && OidIsValid(function) &&
+			TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			strcmp(trigger->tgname, trigger_name) == 0)
+			return copy_trigger(trigger);
 	}
 	return NULL;
 }
@@ -109,13 +128,63 @@ named_column(Relation rel, const Trigger *trigger, const char *column)
 	return attnum;
 }
 
-/* The column that an option names; 0 if the option is not given. */
+/* What a column is for decides the types it may have. */
+static bool
+is_time_type(Oid type)
+{
+	return type == TIMESTAMPTZOID || type == TIMESTAMPOID;
+}
+
+static bool
+is_flag_type(Oid type)
+{
+	return type == BOOLOID;
+}
+
+static bool
+is_any_type(Oid type)
+{
+	return true;
+}
+
+/*
+ * The column that an option names; 0 if the option is not given.  Somebody
+ * may have changed its type meanwhile, or made the trigger by hand.
+ */
 static AttrNumber
-option_column(Relation rel, const Trigger *trigger, const char *name)
+option_column(Relation rel, const Trigger *trigger, const char *name, bool (*fits)(Oid type))
 {
 	const char *column = option(trigger, name);
+	AttrNumber attnum;
+	Oid type;
 
-	return column ? named_column(rel, trigger, column) : InvalidAttrNumber;
+	if (column == NULL)
+		return InvalidAttrNumber;
+	attnum = named_column(rel, trigger, column);
+	type = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid;
+	if (!fits(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table \"%s\", named by trigger \"%s\", has type %s",
+						column, RelationGetRelationName(rel), trigger->tgname,
+						format_type_be(type)),
+				 errhint("Change the type back, or disable the capability.")));
+	return attnum;
+}
+
+/* The same for an option that must be given. */
+static AttrNumber
+required_column(Relation rel, const Trigger *trigger, const char *name, bool (*fits)(Oid type))
+{
+	AttrNumber attnum = option_column(rel, trigger, name, fits);
+
+	if (attnum == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" on table \"%s\" lacks the argument \"%s=...\"",
+						trigger->tgname, RelationGetRelationName(rel), name),
+				 errhint("Drop it, and let an enable function make it.")));
+	return attnum;
 }
 
 /* The columns that an option lists as an array. */
@@ -147,7 +216,7 @@ workspace_column(Relation rel)
 {
 	const Trigger *trigger = find_trigger(rel, "forge_comm_tenancy", "tenancy_guard");
 
-	return trigger ? option_column(rel, trigger, "workspace_column") : InvalidAttrNumber;
+	return trigger ? required_column(rel, trigger, "workspace_column", is_id_type) : InvalidAttrNumber;
 }
 
 /* Fill in how the parent of a foreign key is found in the key's own index. */
@@ -235,10 +304,21 @@ enforces_workspace(const ForeignKeyCacheInfo *info, AttrNumber workspace,
 }
 
 static void
-add_reference(const ForeignKeyCacheInfo *info, TenancyRule *rule,
+add_reference(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule,
 			  AttrNumber parent_workspace)
 {
 	ForeignKey *key = &rule->references[rule->nreferences++];
+
+	/* generated columns are computed only after BEFORE triggers */
+	for (int i = 0; i < info->nkeys; i++)
+	{
+		if (TupleDescAttr(RelationGetDescr(rel), info->conkey[i] - 1)->attgenerated)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("foreign key \"%s\" of table \"%s\" has a generated column and cannot be kept within a workspace",
+							get_constraint_name(info->conoid), RelationGetRelationName(rel)),
+					 errhint("Reference the other table by an ordinary column.")));
+	}
 
 	key->constraint = info->conoid;
 	key->parent_workspace = parent_workspace;
@@ -259,9 +339,9 @@ read_tenancy(Relation rel, RulesEntry *entry)
 		return NULL;
 
 	rule = palloc0(sizeof(TenancyRule));
-	rule->workspace = option_column(rel, trigger, "workspace_column");
+	rule->workspace = required_column(rel, trigger, "workspace_column", is_id_type);
 	rule->workspace_type = get_atttype(RelationGetRelid(rel), rule->workspace);
-	rule->via = option_column(rel, trigger, "via");
+	rule->via = option_column(rel, trigger, "via", is_any_type);
 
 	keys = copyObject(RelationGetFKeyList(rel));
 	rule->references = palloc0(Max(list_length(keys), 1) * sizeof(ForeignKey));
@@ -278,7 +358,7 @@ read_tenancy(Relation rel, RulesEntry *entry)
 		if (rule->via && !via_found)
 			via_found = via_key(info, rule, parent_workspace);
 		if (!enforces_workspace(info, rule->workspace, parent_workspace))
-			add_reference(info, rule, parent_workspace);
+			add_reference(rel, info, rule, parent_workspace);
 	}
 
 	if (rule->via && !via_found)
@@ -300,10 +380,10 @@ read_timestamps(Relation rel)
 		return NULL;
 
 	rule = palloc0(sizeof(TimestampsRule));
-	rule->created_at = option_column(rel, trigger, "created_at");
-	rule->updated_at = option_column(rel, trigger, "updated_at");
-	rule->created_by = option_column(rel, trigger, "created_by");
-	rule->updated_by = option_column(rel, trigger, "updated_by");
+	rule->created_at = option_column(rel, trigger, "created_at", is_time_type);
+	rule->updated_at = option_column(rel, trigger, "updated_at", is_time_type);
+	rule->created_by = option_column(rel, trigger, "created_by", is_id_type);
+	rule->updated_by = option_column(rel, trigger, "updated_by", is_id_type);
 
 	rule->unnoticed = option_columns(rel, trigger, "ignore");
 	rule->unnoticed = bms_add_member(rule->unnoticed, rule->created_at);
@@ -323,9 +403,9 @@ read_soft_delete(Relation rel)
 		return NULL;
 
 	rule = palloc0(sizeof(SoftDeleteRule));
-	rule->deleted_at = option_column(rel, trigger, "deleted_at");
-	rule->deleted_by = option_column(rel, trigger, "deleted_by");
-	rule->is_active = option_column(rel, trigger, "is_active");
+	rule->deleted_at = required_column(rel, trigger, "deleted_at", is_time_type);
+	rule->deleted_by = option_column(rel, trigger, "deleted_by", is_id_type);
+	rule->is_active = option_column(rel, trigger, "is_active", is_flag_type);
 	return rule;
 }
 

@@ -292,22 +292,24 @@ forge_comm_soft_delete_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event))
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		TRIGGER_FIRED_FOR_ROW(trigger->tg_event) == TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("soft_delete_guard() must be called by a BEFORE trigger"),
+				 errmsg("soft_delete_guard() must be called by a BEFORE trigger of enable_soft_delete()"),
 				 errhint("Call forge_comm.enable_soft_delete().")));
 
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-	{
-		remember_update(trigger);
-		PG_RETURN_POINTER(trigger->tg_newtuple);
-	}
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 	{
 		if (!allow_hard_delete)
 			refuse_truncate(trigger->tg_relation);
 		PG_RETURN_POINTER(NULL);
+	}
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		remember_update(trigger);
+		PG_RETURN_POINTER(trigger->tg_newtuple);
 	}
 	if (!deletes_are_physical() && !is_partition_move(trigger))
 		refuse_delete(trigger->tg_relation);

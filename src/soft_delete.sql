@@ -16,7 +16,7 @@ DECLARE
   class record;
   privilege record;
 BEGIN
-  SELECT n.nspname, c.relname, c.relacl INTO class
+  SELECT n.nspname, c.relname INTO class
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
    WHERE c.oid = rel;
   -- One of ours may have outlived an earlier DROP EXTENSION.
@@ -31,14 +31,22 @@ BEGIN
                  class.nspname, view, rel, deleted_at);
   EXECUTE format('COMMENT ON VIEW %I.%I IS %L', class.nspname, view,
                  format('The live rows of %s', rel));
-  -- Who may use the table may use the view, which runs with their own rights.
+  -- Who may use the table, or columns of it, may use them in the view, which
+  -- runs with their own rights.
   FOR privilege IN
-    SELECT a.privilege_type, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
-      FROM aclexplode(class.relacl) AS a
-      JOIN pg_class AS c ON c.oid = rel AND c.relowner <> a.grantee
-     WHERE a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    SELECT a.privilege_type || p.columns AS what,
+           CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
+      FROM (SELECT c.relowner, c.relacl, ''
+              FROM pg_class AS c WHERE c.oid = rel
+            UNION ALL
+            SELECT c.relowner, a.attacl, format(' (%I)', a.attname)
+              FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+             WHERE c.oid = rel AND a.attnum > 0 AND NOT a.attisdropped)
+           AS p (owner, acl, columns),
+           aclexplode(p.acl) AS a
+     WHERE a.grantee <> p.owner AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
   LOOP
-    EXECUTE format('GRANT %s ON %I.%I TO %s', privilege.privilege_type, class.nspname, view, privilege.grantee);
+    EXECUTE format('GRANT %s ON %I.%I TO %s', privilege.what, class.nspname, view, privilege.grantee);
   END LOOP;
 END
 $$;
@@ -53,15 +61,18 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  view_name name := coalesce(view, (SELECT forge_comm.object_name('active_' || c.relname, '')
-                                      FROM pg_class AS c WHERE c.oid = rel));
+  -- The view keeps its name if the table is renamed.
+  view_name name := coalesce(view,
+                             forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard') ->> 'view',
+                             (SELECT forge_comm.object_name('active_' || c.relname, '')
+                                FROM pg_class AS c WHERE c.oid = rel));
   options jsonb := jsonb_build_object('deleted_at', deleted_at, 'deleted_by', deleted_by,
                                       'is_active', is_active,
                                       'view', nullif(view_name, ''));
   added name[] := '{}';
   member record;
 BEGIN
-  PERFORM forge_comm.check_table(rel);
+  PERFORM forge_comm.claim_table(rel);
   IF forge_comm.rule_enabled(rel, 'soft_delete', options) THEN
     RETURN;
   ELSIF deleted_at IS NULL THEN
@@ -114,7 +125,7 @@ AS $$
 DECLARE
   options jsonb;
 BEGIN
-  PERFORM forge_comm.check_table(rel);
+  PERFORM forge_comm.claim_table(rel);
   options := forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard');
   IF options IS NULL THEN
     RAISE NOTICE 'soft_delete is not enabled on table %', rel;

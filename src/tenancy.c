@@ -17,8 +17,8 @@
 
 /*
  * The workspaces of parents met earlier in the statement.  A row never changes
- * its workspace, and the lookup has locked the parent, so that nobody can put
- * another row in its place: what was found stays true.
+ * its workspace, and each of these is locked, so that nobody can put another
+ * row in its place: what was found stays true.
  */
 #define PARENT_SLOTS 256
 
@@ -96,13 +96,14 @@ unfilled_workspace(const ForeignKey *key, const Datum *values, int64 *workspace)
 		bool isnull;
 
 		if (is_id_type(type) &&
-			lookup_referenced(&key->parent, values, rule->via, &id, &isnull) &&
+			lookup_referenced(&key->parent, values, rule->via, false, &id, &isnull) &&
 			!isnull)
 		{
 			Datum above = id_to_datum(id, type);
 
 			found = lookup_referenced(&rule->via_key.parent, &above,
-									  rule->via_key.parent_workspace, workspace, &isnull) &&
+									  rule->via_key.parent_workspace, false,
+									  workspace, &isnull) &&
 					!isnull;
 		}
 	}
@@ -112,27 +113,15 @@ unfilled_workspace(const ForeignKey *key, const Datum *values, int64 *workspace)
 
 /* The workspace of the row referenced, which must exist. */
 static int64
-parent_workspace(GuardState *guard, const ForeignKey *key, const Datum *values)
+find_parent(const GuardState *guard, const ForeignKey *key, const Datum *values, bool lock)
 {
-	bool simple = key->parent.nkeys == 1 && is_id_type(key->parent.argtypes[0]);
-	ParentSlot *slot = &guard->parents[(uint64) values[0] % PARENT_SLOTS];
 	int64 workspace;
 	bool isnull;
 
-	if (simple && slot->constraint == key->constraint && slot->key == values[0])
-		return slot->workspace;
-
-	if (!lookup_referenced(&key->parent, values, key->parent_workspace,
+	if (!lookup_referenced(&key->parent, values, key->parent_workspace, lock,
 						   &workspace, &isnull) ||
 		(isnull && !unfilled_workspace(key, values, &workspace)))
 		refuse_reference(guard, key);
-
-	if (simple)
-	{
-		slot->constraint = key->constraint;
-		slot->key = values[0];
-		slot->workspace = workspace;
-	}
 	return workspace;
 }
 
@@ -147,23 +136,50 @@ may_write_to(const GuardState *guard, int64 workspace)
 	return guard->bypassed || context_allows(workspace);
 }
 
+/*
+ * The workspace of the row referenced, which must exist and be either in the
+ * workspace named or, if none is, in scope.  Only then is it locked: nobody
+ * waits for another workspace's rows, or can tell by it that they are there.
+ */
+static int64
+parent_workspace(const GuardState *guard, const ForeignKey *key, const Datum *values,
+				 const int64 *named)
+{
+	bool simple = key->parent.nkeys == 1 && is_id_type(key->parent.argtypes[0]);
+	ParentSlot *slot = &guard->parents[(uint64) values[0] % PARENT_SLOTS];
+	bool known = simple && slot->constraint == key->constraint && slot->key == values[0];
+	int64 workspace;
+
+	workspace = known ? slot->workspace : find_parent(guard, key, values, false);
+	if (named ? workspace != *named : !may_write_to(guard, workspace))
+		refuse_reference(guard, key);
+	if (known)
+		return workspace;
+
+	/* somebody may have been here between the look and the lock */
+	if (find_parent(guard, key, values, true) != workspace)
+		refuse_reference(guard, key);
+	if (simple)
+	{
+		slot->constraint = key->constraint;
+		slot->key = values[0];
+		slot->workspace = workspace;
+	}
+	return workspace;
+}
+
 /* The workspace for a row that names none. */
 static int64
-missing_workspace(GuardState *guard, HeapTuple tuple)
+missing_workspace(const GuardState *guard, HeapTuple tuple)
 {
 	const ForeignKey *via = &guard->rule->via_key;
 	Datum value;
 	int64 workspace;
 
+	if (!guard->bypassed)
+		context_require();
 	if (guard->rule->via && key_values(guard, tuple, via, &value))
-	{
-		if (!guard->bypassed)
-			context_require();
-		workspace = parent_workspace(guard, via, &value);
-		if (!may_write_to(guard, workspace))
-			refuse_reference(guard, via);
-		return workspace;
-	}
+		return parent_workspace(guard, via, &value, NULL);
 	if (!context_pinned(&workspace))
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
@@ -175,20 +191,43 @@ missing_workspace(GuardState *guard, HeapTuple tuple)
 	return workspace;
 }
 
+/* Is a value of one column the same in both rows? */
+static bool
+same_value(const GuardState *guard, AttrNumber a, HeapTuple left, AttrNumber b, HeapTuple right)
+{
+	Form_pg_attribute attr = TupleDescAttr(guard->desc, a - 1);
+	bool leftnull;
+	bool rightnull;
+	Datum leftvalue = heap_getattr(left, a, guard->desc, &leftnull);
+	Datum rightvalue = heap_getattr(right, b, guard->desc, &rightnull);
+
+	if (leftnull || rightnull)
+		return leftnull && rightnull;
+	return attr->atttypid == TupleDescAttr(guard->desc, b - 1)->atttypid &&
+		   datum_image_eq(leftvalue, rightvalue, attr->attbyval, attr->attlen);
+}
+
 /* Does an update leave the columns of a foreign key as they were? */
 static bool
 same_key(const GuardState *guard, const ForeignKey *key, HeapTuple old, HeapTuple new)
 {
 	for (int i = 0; i < key->parent.nkeys; i++)
 	{
-		Form_pg_attribute attr = TupleDescAttr(guard->desc, key->columns[i] - 1);
-		bool oldnull,
-			newnull;
-		Datum oldvalue = heap_getattr(old, attr->attnum, guard->desc, &oldnull);
-		Datum newvalue = heap_getattr(new, attr->attnum, guard->desc, &newnull);
+		if (!same_value(guard, key->columns[i], old, key->columns[i], new))
+			return false;
+	}
+	return true;
+}
 
-		if (oldnull != newnull ||
-			(!newnull && !datum_image_eq(oldvalue, newvalue, attr->attbyval, attr->attlen)))
+/* Does a row reference itself? */
+static bool
+is_own_parent(const GuardState *guard, const ForeignKey *key, HeapTuple tuple)
+{
+	if (key->parent.relid != RelationGetRelid(guard->rel))
+		return false;
+	for (int i = 0; i < key->parent.nkeys; i++)
+	{
+		if (!same_value(guard, key->columns[i], tuple, key->parent.attnums[i], tuple))
 			return false;
 	}
 	return true;
@@ -199,24 +238,24 @@ same_key(const GuardState *guard, const ForeignKey *key, HeapTuple old, HeapTupl
  * checks bypass row security, so nobody else asks.
  */
 static void
-check_references(GuardState *guard, HeapTuple old, HeapTuple new, int64 workspace)
+check_references(const GuardState *guard, HeapTuple old, HeapTuple new, int64 workspace)
 {
 	for (int i = 0; i < guard->rule->nreferences; i++)
 	{
 		const ForeignKey *key = &guard->rule->references[i];
 		Datum values[INDEX_MAX_KEYS];
 
-		if (old && same_key(guard, key, old, new))
+		if ((old && same_key(guard, key, old, new)) ||
+			is_own_parent(guard, key, new) ||
+			!key_values(guard, new, key, values))
 			continue;
-		if (key_values(guard, new, key, values) &&
-			parent_workspace(guard, key, values) != workspace)
-			refuse_reference(guard, key);
+		(void) parent_workspace(guard, key, values, &workspace);
 	}
 }
 
 /* A row that is new, or had no workspace until now. */
 static HeapTuple
-guard_insert(GuardState *guard, HeapTuple new)
+guard_insert(const GuardState *guard, HeapTuple new)
 {
 	const TenancyRule *rule = guard->rule;
 	bool isnull;
@@ -256,7 +295,7 @@ refuse_move(const GuardState *guard)
 }
 
 static HeapTuple
-guard_update(GuardState *guard, HeapTuple old, HeapTuple new)
+guard_update(const GuardState *guard, HeapTuple old, HeapTuple new)
 {
 	AttrNumber attnum = guard->rule->workspace;
 	bool oldnull,
@@ -315,14 +354,15 @@ forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 
 	guard.desc = RelationGetDescr(guard.rel);
 	guard.rule = rules_of(guard.rel)->tenancy;
-	/* referential actions are exempt from policies, and so from ours */
-	guard.bypassed = context_bypassed() || InNoForceRLSOperation();
-	guard.parents = parent_slots(fcinfo);
-	if (guard.rule == NULL || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+	if (guard.rule == NULL || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("tenancy_guard() must be called by the row trigger \"forge_comm_tenancy\""),
 				 errhint("Call forge_comm.enable_tenancy().")));
+	/* referential actions are exempt from policies, and so from ours */
+	guard.bypassed = context_bypassed() || InNoForceRLSOperation();
+	guard.parents = parent_slots(fcinfo);
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		PG_RETURN_POINTER(guard_update(&guard, trigger->tg_trigtuple,

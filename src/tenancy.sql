@@ -227,7 +227,7 @@ DECLARE
   unfilled boolean := false;
   member record;
 BEGIN
-  PERFORM forge_comm.check_table(rel);
+  PERFORM forge_comm.claim_table(rel);
   IF forge_comm.rule_enabled(rel, 'tenancy', options) THEN
     RETURN;
   END IF;
@@ -302,7 +302,7 @@ DECLARE
   child regclass;
   member record;
 BEGIN
-  PERFORM forge_comm.check_table(rel);
+  PERFORM forge_comm.claim_table(rel);
   options := forge_comm.rule_options(rel, 'forge_comm_tenancy', 'tenancy_guard');
   IF options IS NULL THEN
     RAISE NOTICE 'tenancy is not enabled on table %', rel;

@@ -25,7 +25,7 @@ DECLARE
   added name[] := '{}';
   member regclass;
 BEGIN
-  PERFORM forge_comm.check_table(rel);
+  PERFORM forge_comm.claim_table(rel);
   IF forge_comm.rule_enabled(rel, 'timestamps', options) THEN
     RETURN;
   ELSIF coalesce(created_at, updated_at, created_by, updated_by) IS NULL THEN
@@ -71,7 +71,7 @@ AS $$
 DECLARE
   options jsonb;
 BEGIN
-  PERFORM forge_comm.check_table(rel);
+  PERFORM forge_comm.claim_table(rel);
   options := forge_comm.rule_options(rel, 'forge_comm_timestamps', 'timestamps_stamp');
   IF options IS NULL THEN
     RAISE NOTICE 'timestamps is not enabled on table %', rel;
