@@ -526,8 +526,11 @@ forge_comm_rule_options(PG_FUNCTION_ARGS)
 			const char *value = strchr(arg, '=');
 
 			if (value == NULL)
-				elog(ERROR, "trigger \"%s\" has an argument that is no option",
-					 trigger->tgname);
+				ereport(ERROR,
+						(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						 errmsg("trigger \"%s\" on table \"%s\" has an argument that is no option",
+								trigger->tgname, RelationGetRelationName(rel)),
+						 errhint("Drop it, and let an enable function make it.")));
 			accumArrayResult(pairs,
 							 PointerGetDatum(cstring_to_text_with_len(arg, value - arg)),
 							 false, TEXTOID, CurrentMemoryContext);
