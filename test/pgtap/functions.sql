@@ -1,0 +1,108 @@
+-- The functions: what each takes, gives and promises to the planner.
+-- the settings are there once the library is
+LOAD 'forge_comm';
+
+BEGIN;
+SELECT plan(16);
+
+CREATE TEMP TABLE functions AS
+SELECT p.oid, p.proname, l.lanname, p.provolatile, p.proparallel, p.proisstrict, p.proleakproof, p.prosecdef,
+       p.prokind, p.proconfig, p.prorettype, p.proargtypes
+  FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
+ WHERE p.pronamespace = 'forge_comm'::regnamespace;
+
+-- The public ones, each with its arguments and their defaults
+SELECT set_eq($$
+  SELECT format('%s(%s) %s', f.proname, pg_get_function_arguments(f.oid), coalesce(pg_get_function_result(f.oid), 'procedure'))
+    FROM functions AS f
+   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$)'
+     AND f.proname NOT IN ('in_workspace_support', 'settings_changed', 'settle_filled')
+$$, ARRAY[
+  'set_context(user_id bigint DEFAULT NULL::bigint, workspace_id bigint DEFAULT NULL::bigint, is_local boolean DEFAULT true) void',
+  'pin_workspace(workspace_id bigint) void',
+  'set_service_context(reason text) void',
+  'current_user_id() bigint',
+  'current_workspace_id() bigint',
+  'workspace_ids() bigint[]',
+  'in_workspace(workspace_id bigint) boolean',
+  'in_workspace(workspace_id integer) boolean',
+  'in_workspace(workspace_id smallint) boolean',
+  'has_role(workspace_id bigint, VARIADIC roles text[]) boolean',
+  'context(OUT user_id bigint, OUT workspace_ids bigint[], OUT roles text[], OUT service_reason text) record',
+  'use_memberships(rel regclass, user_column name DEFAULT ''user_id''::name, workspace_column name DEFAULT ''workspace_id''::name, role_column name DEFAULT NULL::name, active text DEFAULT NULL::text) void',
+  'forget_memberships() void',
+  'grant_app(role regrole) void',
+  'revoke_app(role regrole) void',
+  'grant_owner(role regrole) void',
+  'revoke_owner(role regrole) void',
+  'enable_tenancy(rel regclass, workspace_column name DEFAULT ''workspace_id''::name, via name DEFAULT NULL::name) void',
+  'disable_tenancy(rel regclass, drop_column boolean DEFAULT false) void',
+  'backfill(IN rel regclass, IN batch_size integer DEFAULT 10000, INOUT filled bigint DEFAULT 0, INOUT batches bigint DEFAULT 0) procedure',
+  'enable_timestamps(rel regclass, created_at name DEFAULT ''created_at''::name, updated_at name DEFAULT ''updated_at''::name, created_by name DEFAULT NULL::name, updated_by name DEFAULT NULL::name, ignore name[] DEFAULT ''{}''::name[]) void',
+  'disable_timestamps(rel regclass, drop_columns boolean DEFAULT false) void',
+  'enable_soft_delete(rel regclass, deleted_at name DEFAULT ''deleted_at''::name, deleted_by name DEFAULT NULL::name, is_active name DEFAULT NULL::name, view name DEFAULT NULL::name) void',
+  'disable_soft_delete(rel regclass, drop_columns boolean DEFAULT false) void',
+  'restore(rel regclass, id anycompatible) bigint',
+  'enable_messages(rel regclass, channel name DEFAULT ''channel_id''::name, created_at name DEFAULT ''created_at''::name, deleted_at name DEFAULT NULL::name, function_name name DEFAULT ''get_messages''::name) void',
+  'disable_messages(rel regclass) void',
+  'create_chat_schema(schema_name name) void',
+  'rules(rel regclass) TABLE(capability text, options jsonb)'
+], 'the public functions');
+
+-- What the planner may do with them. Whatever reads the context is STABLE:
+-- an IMMUTABLE one would carry one tenant's answer into another's plan.
+SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
+              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_role'], 'IMMUTABLE is what looks at its arguments only');
+SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
+              ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'rule_options'],
+              'STABLE in C is what reads the context or the catalogue');
+SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_)''
+                    AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
+SELECT set_eq('SELECT oid::regprocedure::text FROM functions WHERE proleakproof',
+              ARRAY['forge_comm.in_workspace(bigint)', 'forge_comm.in_workspace(integer)', 'forge_comm.in_workspace(smallint)'],
+              'LEAKPROOF is in_workspace() alone');
+SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = ''s''',
+              ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
+                    'page_limit', 'page_offset', 'rules', 'rule_options', 'object_name', 'index_comment'],
+              'PARALLEL SAFE is what reads only');
+SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proparallel = ''r''', 'no function is PARALLEL RESTRICTED');
+SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
+              ARRAY['in_workspace', 'in_workspace_support', 'has_role', 'rule_options', 'backfill_blocks'],
+              'STRICT in C is what has no answer for nulls');
+SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
+                 WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],
+              'in_workspace() has planner support');
+
+-- Whose rights, and which path
+SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE prosecdef', 'no function runs with the rights of its owner');
+SELECT is_empty($$SELECT oid::regprocedure FROM functions
+                   WHERE lanname <> 'c' AND prokind = 'f'
+                     AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'$$, 'every path is pinned, pg_temp last');
+SELECT set_eq('SELECT oid::regprocedure::text FROM functions WHERE lanname <> ''c'' AND proconfig IS NULL',
+              ARRAY['forge_comm.backfill(regclass,integer,bigint,bigint)'], 'but that of the procedure, which commits and sets its own');
+
+-- Comments, on every object
+SELECT is_empty($$
+  SELECT pg_describe_object(d.classid, d.objid, 0)
+    FROM pg_depend AS d JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+   WHERE e.extname = 'forge_comm' AND d.deptype = 'e'
+     AND obj_description(d.objid, (SELECT c.relname FROM pg_class AS c WHERE c.oid = d.classid)) IS NULL
+$$, 'every object of the extension has a comment');
+SELECT is_empty($$
+  SELECT a.attrelid::regclass, a.attname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+   WHERE c.relnamespace = 'forge_comm'::regnamespace AND c.relkind = 'r' AND a.attnum > 0
+     AND col_description(a.attrelid, a.attnum) IS NULL
+$$, 'and every column');
+
+-- Settings
+SELECT results_eq($$SELECT name::text, context::text, boot_val::text FROM pg_settings WHERE name LIKE 'forge\_comm.%' ORDER BY name$$,
+                  $$VALUES ('forge_comm.allow_bypass_role', 'superuser', 'off'),
+                           ('forge_comm.allow_hard_delete', 'superuser', 'off'),
+                           ('forge_comm.missing_context', 'user', 'error'),
+                           ('forge_comm.preserve_timestamps', 'superuser', 'off')$$,
+                  'the settings, and who may set them');
+SELECT is((SELECT array_agg(t::regclass::text || c) FROM pg_extension AS e, unnest(e.extconfig, e.extcondition) AS u (t, c)
+            WHERE e.extname = 'forge_comm'), '{forge_comm.settings}', 'where memberships are kept is dumped');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,84 @@
+-- Who may call what: closed by default, and exactly what is granted.
+BEGIN;
+SELECT plan(17);
+
+CREATE ROLE regress_app;
+CREATE ROLE regress_owner;
+CREATE ROLE regress_nobody;
+
+CREATE FUNCTION pg_temp.may_call(role name) RETURNS SETOF text LANGUAGE sql AS $$
+  SELECT p.oid::regprocedure::text FROM pg_proc AS p
+   WHERE p.pronamespace = 'forge_comm'::regnamespace AND has_function_privilege(role, p.oid, 'EXECUTE')
+$$;
+
+-- PUBLIC: what tells and changes nothing, and what an event trigger calls
+CREATE TEMP TABLE public_functions (name text);
+INSERT INTO public_functions VALUES
+  ('forge_comm.page_limit(integer)'),
+  ('forge_comm.page_offset(integer,integer)'),
+  ('forge_comm.rules(regclass)'),
+  ('forge_comm.rule_options(regclass,name,name)'),
+  ('forge_comm.primary_key_column(regclass)'),
+  ('forge_comm.has_trigger(regclass,name)'),
+  ('forge_comm.follow_parent(regclass,regclass)'),
+  ('forge_comm.protect_member(regclass,name,text)'),
+  ('forge_comm.tenancy_expression(regclass,name,name,regclass,name,name)'),
+  ('forge_comm.create_rule_trigger(regclass,text,text,name,jsonb)'),
+  ('forge_comm.create_truncate_trigger(regclass,text,name)');
+SELECT set_eq('SELECT pg_temp.may_call(''regress_nobody'')', 'SELECT name FROM public_functions', 'PUBLIC');
+SELECT schema_privs_are('forge_comm', 'regress_nobody', '{USAGE}', 'PUBLIC looks names up in the schema, no more');
+SELECT table_privs_are('forge_comm', 'settings', 'regress_nobody', '{}', 'the settings are closed');
+
+-- An application
+CREATE TEMP TABLE app_functions (name text);
+INSERT INTO app_functions VALUES
+  ('forge_comm.set_context(bigint,bigint,boolean)'),
+  ('forge_comm.pin_workspace(bigint)'),
+  ('forge_comm.current_user_id()'),
+  ('forge_comm.current_workspace_id()'),
+  ('forge_comm.workspace_ids()'),
+  ('forge_comm.in_workspace(bigint)'),
+  ('forge_comm.in_workspace(integer)'),
+  ('forge_comm.in_workspace(smallint)'),
+  ('forge_comm.has_role(bigint,text[])'),
+  ('forge_comm.context()'),
+  ('forge_comm.restore(regclass,anycompatible)');
+SELECT lives_ok('SELECT forge_comm.grant_app(''regress_app'')', 'grant_app()');
+SELECT set_eq('SELECT pg_temp.may_call(''regress_app'')', 'TABLE public_functions UNION TABLE app_functions', 'grants what an application calls');
+SELECT lives_ok('SELECT forge_comm.grant_app(''regress_app'')', 'twice does not matter');
+
+-- An owner of tables: all but what is for superusers and whom they choose
+SELECT lives_ok('SELECT forge_comm.grant_owner(''regress_owner'')', 'grant_owner()');
+SELECT is_empty($$
+  SELECT pg_temp.may_call('regress_owner') INTERSECT
+  SELECT p.oid::regprocedure::text FROM pg_proc AS p
+   WHERE p.pronamespace = 'forge_comm'::regnamespace
+     AND p.proname IN ('set_context', 'pin_workspace', 'set_service_context', 'use_memberships', 'forget_memberships', 'check_memberships',
+                       'settings_changed', 'grant_app', 'grant_owner', 'revoke_app', 'revoke_owner', 'in_workspace_support')
+$$, 'grants no context and nothing to grant on');
+SELECT is_empty($$
+  SELECT p.oid::regprocedure::text FROM pg_proc AS p
+   WHERE p.pronamespace = 'forge_comm'::regnamespace
+     AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'tenancy_guard', 'timestamps_stamp', 'soft_delete_guard'))
+  EXCEPT SELECT pg_temp.may_call('regress_owner')
+$$, 'grants what enables and disables, trigger functions included');
+SELECT table_privs_are('forge_comm', 'settings', 'regress_owner', '{}', 'the settings stay closed');
+
+-- And back
+SELECT lives_ok('SELECT forge_comm.revoke_app(''regress_app''), forge_comm.revoke_owner(''regress_owner'')', 'revoking');
+SELECT set_eq('SELECT pg_temp.may_call(''regress_app'')', 'SELECT name FROM public_functions', 'leaves an application what PUBLIC has');
+SELECT set_eq('SELECT pg_temp.may_call(''regress_owner'')', 'SELECT name FROM public_functions', 'and an owner');
+SELECT lives_ok('DROP ROLE regress_app, regress_owner', 'nothing holds the roles back');
+
+-- Generous defaults for new objects are not for ours
+DROP EXTENSION forge_comm CASCADE;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO regress_nobody;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO PUBLIC;
+CREATE EXTENSION forge_comm;
+SELECT set_eq('SELECT pg_temp.may_call(''regress_nobody'')', 'SELECT name FROM public_functions', 'ALTER DEFAULT PRIVILEGES opens no function');
+SELECT schema_privs_are('forge_comm', 'regress_nobody', '{USAGE}', 'nor the schema');
+SELECT table_privs_are('forge_comm', 'settings', 'regress_nobody', '{}', 'nor the settings');
+
+SELECT * FROM finish();
+ROLLBACK;
