@@ -1,0 +1,41 @@
+"""Brings the schema of existing_app.sql under forge_comm.
+
+A superuser runs this once before it, where chat_app is the role that owns the
+tables, and is the application's, too:
+
+    CREATE EXTENSION forge_comm;
+    SELECT forge_comm.grant_owner('chat_app');
+    SELECT forge_comm.grant_app('chat_app');
+    SELECT forge_comm.use_memberships('memberships', role_column => 'role');
+
+Should it stop half-way, run it again: what is enabled already is left alone.
+"""
+from alembic import op
+
+revision = "7c1f0a3d9b52"
+down_revision = None
+
+
+def upgrade():
+    # Parents first: a table gets its workspaces through the one above it
+    op.execute("SELECT forge_comm.enable_tenancy('workspaces', workspace_column => 'id')")
+    op.execute("SELECT forge_comm.enable_tenancy('memberships')")
+    op.execute("SELECT forge_comm.enable_tenancy('channels')")
+    for table, via in (("messages", "channel_id"), ("reactions", "message_id")):
+        op.execute(f"SELECT forge_comm.enable_tenancy('{table}', via => '{via}')")
+        # It commits each batch, so not in the migration's own transaction
+        with op.get_context().autocommit_block():
+            op.execute(f"CALL forge_comm.backfill('{table}')")
+
+    op.execute("SELECT forge_comm.enable_timestamps('messages')")
+    op.execute("SELECT forge_comm.enable_soft_delete('messages')")
+    op.execute("SELECT forge_comm.enable_messages('messages')")
+
+
+def downgrade():
+    op.execute("SELECT forge_comm.disable_messages('messages')")
+    op.execute("SELECT forge_comm.disable_soft_delete('messages', drop_columns => true)")
+    op.execute("SELECT forge_comm.disable_timestamps('messages', drop_columns => true)")
+    # Children first
+    for table in ("reactions", "messages", "channels", "memberships", "workspaces"):
+        op.execute(f"SELECT forge_comm.disable_tenancy('{table}', drop_column => true)")
