@@ -26,93 +26,70 @@ AS $$
      AND p.oid NOT IN (SELECT forge_comm.app_functions())
      AND p.proname NOT IN ('set_service_context', 'use_memberships', 'forget_memberships',
                            'check_memberships', 'settings_changed', 'grant_app', 'revoke_app', 'grant_owner',
-                           'revoke_owner', 'check_role', 'app_functions', 'owner_functions',
+                           'revoke_owner', 'change_grants', 'app_functions', 'owner_functions',
                            'in_workspace_support', 'primary_key_column', 'page_limit', 'page_offset',
                            'rules', 'rule_options')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
   'What grant_owner() grants';
 
-CREATE FUNCTION forge_comm.check_role(role regrole)
+CREATE FUNCTION forge_comm.change_grants(command text, functions regprocedure[], role regrole)
 RETURNS void
-LANGUAGE plpgsql IMMUTABLE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  function regprocedure;
 BEGIN
   IF role IS NULL THEN
     RAISE EXCEPTION 'the role must not be null'
       USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Pass the name of a role.';
   END IF;
+  FOREACH function IN ARRAY functions LOOP
+    EXECUTE format(command, function, role);
+  END LOOP;
 END
 $$;
-COMMENT ON FUNCTION forge_comm.check_role(regrole) IS
-  'An error unless a role is named';
+COMMENT ON FUNCTION forge_comm.change_grants(text, regprocedure[], regrole) IS
+  'Grant or revoke functions, one by one';
 
 CREATE FUNCTION forge_comm.grant_app(role regrole)
 RETURNS void
-LANGUAGE plpgsql
+LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  function regprocedure;
-BEGIN
-  PERFORM forge_comm.check_role(role);
-  FOR function IN SELECT forge_comm.app_functions() LOOP
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', function, role);
-  END LOOP;
-END
+  SELECT forge_comm.change_grants('GRANT EXECUTE ON ROUTINE %s TO %s', ARRAY(SELECT forge_comm.app_functions()), role)
 $$;
 COMMENT ON FUNCTION forge_comm.grant_app(regrole) IS
   'Grant what the role of an application needs';
 
 CREATE FUNCTION forge_comm.revoke_app(role regrole)
 RETURNS void
-LANGUAGE plpgsql
+LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  function regprocedure;
-BEGIN
-  PERFORM forge_comm.check_role(role);
-  FOR function IN SELECT forge_comm.app_functions() LOOP
-    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM %s', function, role);
-  END LOOP;
-END
+  SELECT forge_comm.change_grants('REVOKE EXECUTE ON ROUTINE %s FROM %s', ARRAY(SELECT forge_comm.app_functions()), role)
 $$;
 COMMENT ON FUNCTION forge_comm.revoke_app(regrole) IS
   'Undo forge_comm.grant_app()';
 
 CREATE FUNCTION forge_comm.grant_owner(role regrole)
 RETURNS void
-LANGUAGE plpgsql
+LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  function regprocedure;
-BEGIN
-  PERFORM forge_comm.check_role(role);
-  FOR function IN SELECT forge_comm.owner_functions() LOOP
-    EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', function, role);
-  END LOOP;
-END
+  SELECT forge_comm.change_grants('GRANT EXECUTE ON ROUTINE %s TO %s', ARRAY(SELECT forge_comm.owner_functions()), role)
 $$;
 COMMENT ON FUNCTION forge_comm.grant_owner(regrole) IS
   'Grant what the role that owns the tables and migrates them needs';
 
 CREATE FUNCTION forge_comm.revoke_owner(role regrole)
 RETURNS void
-LANGUAGE plpgsql
+LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  function regprocedure;
-BEGIN
-  PERFORM forge_comm.check_role(role);
-  FOR function IN SELECT forge_comm.owner_functions() LOOP
-    EXECUTE format('REVOKE EXECUTE ON ROUTINE %s FROM %s', function, role);
-  END LOOP;
-END
+  SELECT forge_comm.change_grants('REVOKE EXECUTE ON ROUTINE %s FROM %s', ARRAY(SELECT forge_comm.owner_functions()), role)
 $$;
 COMMENT ON FUNCTION forge_comm.revoke_owner(regrole) IS
   'Undo forge_comm.grant_owner()';

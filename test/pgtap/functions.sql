@@ -52,7 +52,7 @@ $$, ARRAY[
 -- What the planner may do with them. Whatever reads the context is STABLE:
 -- an IMMUTABLE one would carry one tenant's answer into another's plan.
 SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
-              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_role'], 'IMMUTABLE is what looks at its arguments only');
+              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'rule_options'],
               'STABLE in C is what reads the context or the catalogue');
