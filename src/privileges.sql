@@ -56,40 +56,48 @@ COMMENT ON FUNCTION forge_comm.change_grants(text, regprocedure[], regrole) IS
 
 CREATE FUNCTION forge_comm.grant_app(role regrole)
 RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT forge_comm.change_grants('GRANT EXECUTE ON ROUTINE %s TO %s', ARRAY(SELECT forge_comm.app_functions()), role)
+BEGIN
+  PERFORM forge_comm.change_grants('GRANT EXECUTE ON ROUTINE %s TO %s', ARRAY(SELECT forge_comm.app_functions()), role);
+END
 $$;
 COMMENT ON FUNCTION forge_comm.grant_app(regrole) IS
   'Grant what the role of an application needs';
 
 CREATE FUNCTION forge_comm.revoke_app(role regrole)
 RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT forge_comm.change_grants('REVOKE EXECUTE ON ROUTINE %s FROM %s', ARRAY(SELECT forge_comm.app_functions()), role)
+BEGIN
+  PERFORM forge_comm.change_grants('REVOKE EXECUTE ON ROUTINE %s FROM %s', ARRAY(SELECT forge_comm.app_functions()), role);
+END
 $$;
 COMMENT ON FUNCTION forge_comm.revoke_app(regrole) IS
   'Undo forge_comm.grant_app()';
 
 CREATE FUNCTION forge_comm.grant_owner(role regrole)
 RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT forge_comm.change_grants('GRANT EXECUTE ON ROUTINE %s TO %s', ARRAY(SELECT forge_comm.owner_functions()), role)
+BEGIN
+  PERFORM forge_comm.change_grants('GRANT EXECUTE ON ROUTINE %s TO %s', ARRAY(SELECT forge_comm.owner_functions()), role);
+END
 $$;
 COMMENT ON FUNCTION forge_comm.grant_owner(regrole) IS
   'Grant what the role that owns the tables and migrates them needs';
 
 CREATE FUNCTION forge_comm.revoke_owner(role regrole)
 RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT forge_comm.change_grants('REVOKE EXECUTE ON ROUTINE %s FROM %s', ARRAY(SELECT forge_comm.owner_functions()), role)
+BEGIN
+  PERFORM forge_comm.change_grants('REVOKE EXECUTE ON ROUTINE %s FROM %s', ARRAY(SELECT forge_comm.owner_functions()), role);
+END
 $$;
 COMMENT ON FUNCTION forge_comm.revoke_owner(regrole) IS
   'Undo forge_comm.grant_owner()';
