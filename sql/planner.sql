@@ -52,6 +52,18 @@ CREATE INDEX ON second (n, workspace_id);
 SELECT forge_comm.enable_tenancy('second');
 GRANT SELECT ON second TO regress_app;
 ANALYZE second;
+-- Channel 1, of workspace 2, has two fifths of all posts
+CREATE TABLE channels (id int PRIMARY KEY, workspace_id int NOT NULL);
+INSERT INTO channels SELECT c, 1 + c % 40 FROM generate_series(1, 400) AS c;
+CREATE TABLE posts (id int PRIMARY KEY, workspace_id int NOT NULL, channel_id int REFERENCES channels, made timestamptz);
+INSERT INTO posts SELECT p, w, c, '2001-01-01'::timestamptz + make_interval(secs => p)
+  FROM (SELECT p, CASE WHEN p % 5 < 2 THEN 1 ELSE 1 + p % 400 END FROM generate_series(1, 20000) AS p) AS s (p, c)
+  JOIN channels AS t (channel, w) ON t.channel = s.c;
+CREATE INDEX posts_page ON posts (channel_id, made DESC, id DESC);
+SELECT forge_comm.enable_tenancy('channels');
+SELECT forge_comm.enable_tenancy('posts', via => 'channel_id');
+GRANT SELECT ON channels, posts TO regress_app;
+VACUUM ANALYZE channels, posts;
 CREATE TABLE memberships (user_id int, workspace_id bigint);
 CREATE INDEX ON memberships (user_id);
 INSERT INTO memberships SELECT 7, w FROM generate_series(1, 4) AS w;
@@ -143,6 +155,21 @@ SELECT array_agg(id) = array_agg(id ORDER BY id DESC) FROM (SELECT id FROM t8 OR
 -- nor where the column comes second
 SELECT plan_has('SELECT n, workspace_id FROM second WHERE n < 5 ORDER BY n, workspace_id', 'Index');
 SELECT array_agg(n) = array_agg(n ORDER BY n) FROM (SELECT n, workspace_id FROM second WHERE n < 5 ORDER BY n, workspace_id) AS s;
+COMMIT;
+
+-- ------------------------------------------------------------ within a parent
+
+-- The rows of one channel are of one workspace: the second condition takes
+-- none away, and a page is read in order rather than the channel sorted.
+BEGIN;
+SELECT forge_comm.set_context(7, 2);
+SELECT estimate('SELECT * FROM posts WHERE channel_id = 1') BETWEEN 7000 AND 9000;
+SELECT estimate('SELECT * FROM posts') BETWEEN 7000 AND 9000;
+SELECT plan_has('SELECT * FROM posts WHERE channel_id = 1 ORDER BY made DESC, id DESC LIMIT 50', 'posts_page', 'Sort', 'BitmapAnd');
+PREPARE page AS SELECT count(*) FROM (SELECT * FROM posts WHERE channel_id = $1 ORDER BY made DESC, id DESC LIMIT 50) AS p;
+SET LOCAL plan_cache_mode = force_generic_plan;
+EXECUTE page(1);
+EXECUTE page(2);
 COMMIT;
 RESET SESSION AUTHORIZATION;
 SELECT forge_comm.forget_memberships();

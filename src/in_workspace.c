@@ -4,17 +4,26 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/stratnum.h"
+#include "access/table.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
+#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
 #include "optimizer/plancat.h"
+#include "parser/parsetree.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/selfuncs.h"
+#include "utils/syscache.h"
 
 #include "context.h"
 #include "lookup.h"
@@ -67,7 +76,99 @@ id_selectivity(SupportRequestSelectivity *req, Node *column, int64 id)
 								   InvalidOid, req->varRelid);
 }
 
-/* The share of rows in scope: that of each workspace, added up. */
+/* The column that a condition like "column = 7" binds; 0 if it binds none. */
+static AttrNumber
+bound_column(Node *condition, int varno)
+{
+	List *args;
+
+	if (!is_opclause(condition) || get_oprrest(((OpExpr *) condition)->opno) != F_EQSEL)
+		return InvalidAttrNumber;
+	args = ((OpExpr *) condition)->args;
+	if (!IsA(linitial(args), Var) || linitial_node(Var, args)->varno != varno ||
+		!is_pseudo_constant_clause(lsecond(args)))
+		return InvalidAttrNumber;
+	return Max(linitial_node(Var, args)->varattno, InvalidAttrNumber);
+}
+
+/* Does the column belong to a key into a table under row security? */
+static bool
+leads_to_guarded_table(Relation rel, AttrNumber column)
+{
+	List *keys = copyObject(RelationGetFKeyList(rel));
+	ListCell *cell;
+	bool leads = false;
+
+	foreach(cell, keys)
+	{
+		ForeignKeyCacheInfo *info = lfirst_node(ForeignKeyCacheInfo, cell);
+		HeapTuple parent = SearchSysCache1(RELOID, ObjectIdGetDatum(info->confrelid));
+
+		if (!HeapTupleIsValid(parent))
+			continue;
+		for (int i = 0; i < info->nkeys; i++)
+			leads |= info->conkey[i] == column &&
+					 ((Form_pg_class) GETSTRUCT(parent))->relrowsecurity;
+		ReleaseSysCache(parent);
+	}
+	list_free_deep(keys);
+	return leads;
+}
+
+/*
+ * The column by which a query asks for the rows of one parent, such as a
+ * channel; 0 if it asks for none.  Those rows all have the parent's workspace,
+ * so that in_workspace() leaves out all of them or none.
+ */
+static AttrNumber
+parent_column(PlannerInfo *root, Node *argument)
+{
+	int varno = IsA(argument, Var) ? ((Var *) argument)->varno : 0;
+	RelOptInfo *rel;
+	Relation table;
+	ListCell *cell;
+	AttrNumber found = InvalidAttrNumber;
+
+	if (root == NULL || varno <= 0 || varno >= root->simple_rel_array_size)
+		return InvalidAttrNumber;
+	rel = root->simple_rel_array[varno];
+	if (rel == NULL || rel->rtekind != RTE_RELATION)
+		return InvalidAttrNumber;
+	table = table_open(planner_rt_fetch(varno, root)->relid, NoLock);
+	foreach(cell, rel->baserestrictinfo)
+	{
+		Node *condition = (Node *) lfirst_node(RestrictInfo, cell)->clause;
+		AttrNumber column = bound_column(condition, varno);
+
+		if (column && leads_to_guarded_table(table, column))
+			found = column;
+	}
+	table_close(table, NoLock);
+	return found;
+}
+
+/* Is there an index that finds rows by this column? */
+static bool
+has_index_on(RelOptInfo *rel, AttrNumber column)
+{
+	ListCell *cell;
+
+	foreach(cell, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst_node(IndexOptInfo, cell);
+
+		if (index->indexkeys[0] == column && (index->indpred == NIL || index->predOK))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The share of rows in scope: that of each workspace, added up.  Within one
+ * parent it is all of them; the planner, who takes conditions for independent,
+ * would expect next to none, and sort a channel rather than read its page in
+ * order.
+ */
 static Selectivity
 scope_selectivity(SupportRequestSelectivity *req)
 {
@@ -77,7 +178,7 @@ scope_selectivity(SupportRequestSelectivity *req)
 	int estimated = Min(n, MOST_ESTIMATED);
 	Selectivity sum = 0.0;
 
-	if (context_is_everywhere())
+	if (context_is_everywhere() || parent_column(req->root, column))
 		return 1.0;
 	if (n == 0)
 	{
@@ -100,13 +201,16 @@ scope_selectivity(SupportRequestSelectivity *req)
  * says.  Only for the leading column: there PostgreSQL keeps the order of an
  * array scan, on a later one it would believe an order that is not there.
  * With everything in scope there is no list and so no condition; plans do not
- * survive that difference (see assign_context).
+ * survive that difference (see assign_context).  Nor is there one where an
+ * index finds the rows of one parent: to intersect those with the workspace's
+ * is work for nothing, which the planner takes for a gain.
  */
 static List *
 index_condition(SupportRequestIndexCondition *req)
 {
 	Node *column;
-	Oid operator;
+	AttrNumber parent;
+	Oid equals;
 	ScalarArrayOpExpr *condition;
 
 	if (!is_funcclause(req->node) || req->indexarg != 0 || req->indexcol != 0 ||
@@ -115,14 +219,17 @@ index_condition(SupportRequestIndexCondition *req)
 		return NIL;
 
 	column = linitial(((FuncExpr *) req->node)->args);
-	operator= get_opfamily_member(req->opfamily, exprType(column), INT8OID,
-								  BTEqualStrategyNumber);
-	if (!OidIsValid(operator))
+	parent = parent_column(req->root, column);
+	if (parent && has_index_on(req->index->rel, parent))
+		return NIL;
+	equals = get_opfamily_member(req->opfamily, exprType(column), INT8OID,
+								 BTEqualStrategyNumber);
+	if (!OidIsValid(equals))
 		return NIL;
 
 	condition = makeNode(ScalarArrayOpExpr);
-	condition->opno = operator;
-	condition->opfuncid = get_opcode(operator);
+	condition->opno = equals;
+	condition->opfuncid = get_opcode(equals);
 	condition->useOr = true;
 	condition->args = list_make2(column,
 								 makeFuncExpr(own_function("workspace_ids", 0, NULL),
