@@ -55,7 +55,7 @@ for my $name (sort keys %writer)
 
 	($done{$name}) = $stdout =~ /(\d+)\n\z/;
 	cmp_ok($done{$name}, '<', $rounds, "$name was interrupted");
-	like($stderr, qr/server closed the connection|could not (receive|send)|57P0[123]/,
+	like($stderr, qr/server closed the connection|could not (receive|send)|no connection to the server|57P0[123]/,
 		'... by the crash and nothing else');
 }
 $app->node->start;
