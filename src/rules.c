@@ -76,9 +76,8 @@ copy_trigger(const Trigger *trigger)
 /*
  * The enabled trigger of that name, if it is a BEFORE row trigger that calls
  * our function of that name.  Triggers that a user happens to have named like
- * ours are not ours.  The
- * relcache may drop its own copy at any look into the catalogs, so ours is
- * made before the next.
+ * ours are not ours.  The relcache may drop its own copy at any look into the
+ * catalogs, so ours is made before the next.
  */
 static const Trigger *
 find_trigger(Relation rel, const char *trigger_name, const char *function_name)
