@@ -169,6 +169,26 @@ SELECT count(*) FROM pg_constraint WHERE conrelid = 'half'::regclass AND contype
 SELECT count(*) FROM pg_policy WHERE polrelid = 'half'::regclass;
 SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = 'half'::regclass;
 
+-- ------------------------------------------------- names that could be taken
+
+-- The policy of the table being filled names its parent by an alias, too.
+SET SESSION AUTHORIZATION regress_owner;
+CREATE TABLE top (id int PRIMARY KEY, ref int, workspace_id int NOT NULL);
+CREATE TABLE p (id int PRIMARY KEY, ref int REFERENCES top);
+INSERT INTO top VALUES (1, 1, 1), (2, 2, 2);
+INSERT INTO p VALUES (10, 1), (20, 2);
+SELECT forge_comm.enable_tenancy('top');
+SELECT forge_comm.enable_tenancy('p', via => 'ref');
+BEGIN;
+SELECT forge_comm.set_context(workspace_id => 1);
+SELECT id FROM p;
+COMMIT;
+-- composite keys lead somewhere only if one column finds the row
+CREATE TABLE pair (a int, b int, workspace_id int NOT NULL, PRIMARY KEY (a, b));
+CREATE TABLE leaf (id int PRIMARY KEY, a int, b int, FOREIGN KEY (a, b) REFERENCES pair);
+SELECT forge_comm.enable_tenancy('pair');
+SELECT refused('SELECT forge_comm.enable_tenancy(''leaf'', via => ''b'')');
+
 -- ------------------------------------------------------------------ the end
 
 RESET SESSION AUTHORIZATION;

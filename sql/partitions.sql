@@ -205,6 +205,56 @@ SET SESSION AUTHORIZATION regress_owner;
 SELECT forge_comm.disable_tenancy('things');
 SELECT * FROM guarded WHERE rls OR policies <> '{}' OR triggers <> '{}';
 
+-- --------------------------------------------------- row security of its own
+
+-- Each member gets back what it had
+CREATE TABLE own (id int NOT NULL, workspace_id int NOT NULL) PARTITION BY LIST (id);
+CREATE TABLE own_1 PARTITION OF own FOR VALUES IN (1);
+CREATE TABLE own_2 PARTITION OF own FOR VALUES IN (2);
+ALTER TABLE own_1 ENABLE ROW LEVEL SECURITY;
+CREATE POLICY mine ON own_1 USING (id = 1);
+ALTER TABLE own_2 FORCE ROW LEVEL SECURITY;
+SELECT forge_comm.enable_tenancy('own');
+SELECT forge_comm.disable_tenancy('own');
+SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relname IN ('own', 'own_1', 'own_2') ORDER BY 1;
+
+-- ------------------------------------------------- keys to a partitioned table
+
+CREATE TABLE owners (id int PRIMARY KEY, workspace_id int NOT NULL) PARTITION BY HASH (id);
+CREATE TABLE owners_0 PARTITION OF owners FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE owners_1 PARTITION OF owners FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE owned (id int PRIMARY KEY, owner int CONSTRAINT zz REFERENCES owners);
+INSERT INTO owners SELECT i, 1 + i % 2 FROM generate_series(1, 20) AS i;
+INSERT INTO owned SELECT i, i FROM generate_series(1, 20) AS i;
+SELECT forge_comm.enable_tenancy('owners');
+SELECT forge_comm.enable_tenancy('owned', via => 'owner');
+CALL forge_comm.backfill('owned');
+BEGIN;
+SELECT forge_comm.set_context(workspace_id => 2);
+SELECT count(*) FROM owned;
+INSERT INTO owned VALUES (21, 1), (22, 3) RETURNING workspace_id;
+SELECT refused('INSERT INTO owned VALUES (23, 2)');
+SELECT refused('INSERT INTO owned VALUES (23, 99)');
+COMMIT;
+
+-- ------------------------------------------------ moves, and what comes between
+
+CREATE TABLE moved (id int, k int, seen int DEFAULT 0) PARTITION BY LIST (k);
+CREATE TABLE moved_1 PARTITION OF moved FOR VALUES IN (1);
+CREATE TABLE moved_2 PARTITION OF moved FOR VALUES IN (2);
+SELECT forge_comm.enable_soft_delete('moved');
+INSERT INTO moved VALUES (1, 1), (2, 2);
+CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.id = 1 THEN
+    UPDATE regress_partitions.moved SET seen = seen + 1 WHERE id = 2;
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER later BEFORE UPDATE ON moved FOR EACH ROW EXECUTE FUNCTION look();
+UPDATE moved SET k = 2 WHERE id = 1;
+SELECT tableoid::regclass, id, seen FROM moved ORDER BY id;
+
 -- ------------------------------------------------------------------ the end
 
 RESET SESSION AUTHORIZATION;

@@ -414,6 +414,55 @@ ALTER TABLE items ENABLE TRIGGER forge_comm_soft_delete;
 DELETE FROM items WHERE id = 39;
 SELECT count(*) FROM items WHERE id = 39;
 
+-- ------------------------------------------------------- triggers in a cascade
+
+-- The cascade is physical; what a trigger deletes meanwhile is not.
+SET SESSION AUTHORIZATION regress_owner;
+CREATE TABLE folders (id int PRIMARY KEY);
+CREATE TABLE files (id int PRIMARY KEY, folder int REFERENCES folders ON DELETE CASCADE);
+CREATE TABLE notes_kept (id int PRIMARY KEY);
+SELECT forge_comm.enable_soft_delete('files');
+SELECT forge_comm.enable_soft_delete('notes_kept');
+CREATE FUNCTION tidy_notes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM regress_soft.notes_kept WHERE id = OLD.id;
+  RETURN OLD;
+END $$;
+CREATE TRIGGER tidy_notes BEFORE DELETE ON files FOR EACH ROW EXECUTE FUNCTION tidy_notes();
+INSERT INTO folders VALUES (1);
+INSERT INTO files VALUES (1, 1);
+INSERT INTO notes_kept VALUES (1);
+DELETE FROM folders;
+SELECT count(*) FROM files;
+SELECT deleted_at IS NOT NULL FROM notes_kept;
+
+-- ------------------------------------------------------------ keys and names
+
+-- The key's type is the column's, length included; the application's triggers
+-- run under its own path.
+CREATE TABLE codes (code char(3) PRIMARY KEY);
+CREATE TABLE log_of_codes (code text);
+CREATE FUNCTION note_code() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO log_of_codes VALUES (NEW.code);
+  RETURN NEW;
+END $$;
+CREATE TRIGGER note BEFORE UPDATE ON codes FOR EACH ROW EXECUTE FUNCTION note_code();
+SELECT forge_comm.enable_soft_delete('codes');
+INSERT INTO codes VALUES ('abc');
+DELETE FROM codes;
+SELECT forge_comm.restore('codes', 'abc');
+SELECT count(*) FROM log_of_codes;
+-- the view is known wherever it is by now, and nobody else's is taken for it
+ALTER TABLE codes RENAME TO old_codes;
+CREATE TABLE codes (code char(3) PRIMARY KEY);
+SELECT refused('SELECT forge_comm.enable_soft_delete(''codes'')');
+SELECT forge_comm.enable_soft_delete('old_codes');
+ALTER VIEW active_codes RENAME TO live_codes;
+CREATE VIEW active_codes AS SELECT 1 AS one;
+SELECT forge_comm.disable_soft_delete('old_codes');
+SELECT to_regclass('live_codes'), to_regclass('active_codes');
+
 -- ------------------------------------------------------------------ the end
 
 RESET SESSION AUTHORIZATION;

@@ -75,7 +75,7 @@ run_unnoticed(const char *query, Oid owner)
 
 	SPI_connect();
 	if (SPI_execute(query, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "backfill failed: %s", query);
+		elog(ERROR, "unexpected result of SPI_execute");
 	processed = SPI_processed;
 	SPI_finish();
 

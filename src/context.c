@@ -15,23 +15,18 @@
 
 #include <ctype.h>
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/parallel.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
-#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "context.h"
@@ -540,6 +535,13 @@ forge_comm_set_context(PG_FUNCTION_ARGS)
 				 errmsg("is_local must not be null"),
 				 errhint("Pass true for this transaction, false for the session.")));
 	check_may_set();
+
+	/* what is set within a transaction must not outlive it by way of another */
+	if (current && !PG_GETARG_BOOL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("a session context can only be set where there is no context"),
+				 errhint("Call RESET forge_comm.context first, outside of the transaction.")));
 	if (current && !current->reason &&
 		(has_user != current->has_user || user != current->user))
 		refuse_widening();

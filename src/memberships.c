@@ -152,8 +152,11 @@ parse_expression(Relation rel, const char *text)
 	Node *node;
 
 	if (!IsA(select, SelectStmt) || list_length(select->targetList) != 1 ||
-		select->fromClause || select->whereClause || select->groupClause ||
-		select->sortClause || select->limitCount || select->op != SETOP_NONE)
+		select->distinctClause || select->intoClause || select->fromClause ||
+		select->whereClause || select->groupClause || select->havingClause ||
+		select->windowClause || select->sortClause || select->limitOffset ||
+		select->limitCount || select->lockingClause || select->withClause ||
+		select->op != SETOP_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("the \"active\" setting must be one boolean expression"),

@@ -135,10 +135,14 @@ BEGIN
     SELECT p.oid
       FROM pg_proc AS p
       JOIN pg_class AS c ON c.oid = rel AND p.prorettype = c.reltype
-     WHERE obj_description(p.oid, 'pg_proc') LIKE 'A page of a channel, newest first (made by forge_comm.enable_messages()%'
+     WHERE starts_with(obj_description(p.oid, 'pg_proc'),
+                     'A page of a channel, newest first (made by forge_comm.enable_messages()')
   LOOP
     EXECUTE format('DROP FUNCTION %s', function);
   END LOOP;
+  IF NOT FOUND THEN
+    RAISE NOTICE 'messages is not enabled on table %', rel;
+  END IF;
   PERFORM forge_comm.drop_indexes(rel, 'messages');
 END
 $$;

@@ -20,7 +20,7 @@ DECLARE
   rule record;
 BEGIN
   FOR rule IN
-    SELECT r.capability, r.options - 'added' - 'was' - 'view' - 'via' AS options,
+    SELECT r.capability, r.options - 'added' - 'view' - 'via' AS options,
            t.function_name, t.events, t.guards_truncate
       FROM forge_comm.rules(parent) AS r
       JOIN (VALUES ('tenancy', 'tenancy_guard', 'INSERT OR UPDATE', true),

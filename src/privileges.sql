@@ -27,7 +27,7 @@ AS $$
      AND p.proname NOT IN ('set_service_context', 'use_memberships', 'forget_memberships',
                            'check_memberships', 'settings_changed', 'grant_app', 'revoke_app', 'grant_owner',
                            'revoke_owner', 'change_grants', 'app_functions', 'owner_functions',
-                           'in_workspace_support', 'primary_key_column', 'page_limit', 'page_offset',
+                           'in_workspace_support', 'primary_key_column', 'undelete_statement', 'page_limit', 'page_offset',
                            'rules', 'rule_options')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
@@ -136,6 +136,7 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.rules(regclass),
   forge_comm.rule_options(regclass, name, name),
   forge_comm.primary_key_column(regclass),
+  forge_comm.undelete_statement(regclass),
   -- the event trigger's, for whoever adds a partition to a guarded table; they
   -- do nothing that the owner of a table could not do by hand
   forge_comm.has_trigger(regclass, name),
@@ -143,5 +144,5 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.protect_member(regclass, name, text),
   forge_comm.tenancy_expression(regclass, name, name, regclass, name, name),
   forge_comm.create_rule_trigger(regclass, text, text, name, jsonb),
-  forge_comm.create_truncate_trigger(regclass, text, name)
+  forge_comm.create_truncate_trigger(regclass, text, name, text)
 TO PUBLIC;

@@ -11,13 +11,15 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -43,6 +45,7 @@ typedef struct RulesEntry
 } RulesEntry;
 
 static HTAB *rules_cache = NULL;
+static bool some_invalid = false;
 
 /* A function of this extension, or InvalidOid; privileges do not matter. */
 Oid
@@ -74,13 +77,14 @@ copy_trigger(const Trigger *trigger)
 }
 
 /*
- * The enabled trigger of that name, if it is a BEFORE row trigger that calls
+ * The trigger of that name, if it is a BEFORE row trigger that calls
  * our function of that name.  Triggers that a user happens to have named like
  * ours are not ours.  The relcache may drop its own copy at any look into the
  * catalogs, so ours is made before the next.
  */
 static const Trigger *
-find_trigger(Relation rel, const char *trigger_name, const char *function_name)
+find_trigger(Relation rel, const char *trigger_name, const char *function_name,
+			 bool disabled_too)
 {
 	Oid function = own_function(function_name, 0, NULL);
 	const TriggerDesc *triggers = rel->trigdesc;
@@ -89,8 +93,10 @@ find_trigger(Relation rel, const char *trigger_name, const char *function_name)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
 
-		if (trigger->tgenabled != TRIGGER_DISABLED &&
-			trigger->tgfoid == function && OidIsValid(function) &&
+		bool fires = trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN ||
+					 trigger->tgenabled == TRIGGER_FIRES_ALWAYS;
+
+		if ((fires || disabled_too) && trigger->tgfoid == function && OidIsValid(function) &&
 			TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
 			strcmp(trigger->tgname, trigger_name) == 0)
 			return copy_trigger(trigger);
@@ -213,9 +219,23 @@ option_columns(Relation rel, const Trigger *trigger, const char *name)
 static AttrNumber
 workspace_column(Relation rel)
 {
-	const Trigger *trigger = find_trigger(rel, "forge_comm_tenancy", "tenancy_guard");
+	const Trigger *trigger = find_trigger(rel, "forge_comm_tenancy", "tenancy_guard", false);
 
 	return trigger ? required_column(rel, trigger, "workspace_column", is_id_type) : InvalidAttrNumber;
+}
+
+/* Temporal keys have another kind of index, and another kind of equality. */
+static bool
+is_btree(Oid index)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
+	bool btree = HeapTupleIsValid(tuple) &&
+				 (((Form_pg_class) GETSTRUCT(tuple))->relam == BTREE_AM_OID ||
+				  ((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_PARTITIONED_INDEX);
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return btree;
 }
 
 /* Fill in how the parent of a foreign key is found in the key's own index. */
@@ -229,6 +249,12 @@ foreign_key_lookup(const ForeignKeyCacheInfo *info, LookupKey *key)
 	key->relid = info->confrelid;
 	key->index = ((Form_pg_constraint) GETSTRUCT(tuple))->conindid;
 	ReleaseSysCache(tuple);
+	if (!is_btree(key->index))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign key \"%s\" has no btree index and cannot be kept within a workspace",
+						get_constraint_name(info->conoid)),
+				 errhint("Temporal keys between tables under tenancy are not supported.")));
 
 	key->nkeys = info->nkeys;
 	for (int i = 0; i < info->nkeys; i++)
@@ -243,6 +269,34 @@ foreign_key_lookup(const ForeignKeyCacheInfo *info, LookupKey *key)
 							  &type, &typmod, &key->collations[i]);
 		key->equals[i] = get_opcode(info->conpfeqop[i]);
 	}
+}
+
+/*
+ * A key to a partitioned table has a copy for each of its partitions, for
+ * PostgreSQL's own use.  No row is meant to satisfy them all.
+ */
+static bool
+is_partition_copy(const ForeignKeyCacheInfo *info)
+{
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(info->conoid));
+	Oid original = InvalidOid;
+	Oid rel = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		original = ((Form_pg_constraint) GETSTRUCT(tuple))->conparentid;
+		ReleaseSysCache(tuple);
+	}
+	if (OidIsValid(original))
+	{
+		tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(original));
+		if (HeapTupleIsValid(tuple))
+		{
+			rel = ((Form_pg_constraint) GETSTRUCT(tuple))->conrelid;
+			ReleaseSysCache(tuple);
+		}
+	}
+	return rel == info->conrelid;
 }
 
 /* The position of a column in a foreign key; -1 if it is not part of it. */
@@ -328,7 +382,7 @@ add_reference(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule,
 static TenancyRule *
 read_tenancy(Relation rel, RulesEntry *entry)
 {
-	const Trigger *trigger = find_trigger(rel, "forge_comm_tenancy", "tenancy_guard");
+	const Trigger *trigger = find_trigger(rel, "forge_comm_tenancy", "tenancy_guard", false);
 	TenancyRule *rule;
 	List *keys;
 	ListCell *cell;
@@ -347,9 +401,13 @@ read_tenancy(Relation rel, RulesEntry *entry)
 	foreach(cell, keys)
 	{
 		ForeignKeyCacheInfo *info = lfirst_node(ForeignKeyCacheInfo, cell);
-		Relation parent = table_open(info->confrelid, AccessShareLock);
-		AttrNumber parent_workspace = workspace_column(parent);
+		Relation parent;
+		AttrNumber parent_workspace;
 
+		if (is_partition_copy(info))
+			continue;
+		parent = table_open(info->confrelid, AccessShareLock);
+		parent_workspace = workspace_column(parent);
 		table_close(parent, NoLock);
 		entry->parents = list_append_unique_oid(entry->parents, info->confrelid);
 		if (parent_workspace == InvalidAttrNumber)
@@ -372,7 +430,7 @@ read_tenancy(Relation rel, RulesEntry *entry)
 static TimestampsRule *
 read_timestamps(Relation rel)
 {
-	const Trigger *trigger = find_trigger(rel, "forge_comm_timestamps", "timestamps_stamp");
+	const Trigger *trigger = find_trigger(rel, "forge_comm_timestamps", "timestamps_stamp", false);
 	TimestampsRule *rule;
 
 	if (trigger == NULL)
@@ -385,6 +443,7 @@ read_timestamps(Relation rel)
 	rule->updated_by = option_column(rel, trigger, "updated_by", is_id_type);
 
 	rule->unnoticed = option_columns(rel, trigger, "ignore");
+	/* a stamp that is not kept has number 0, which no column has */
 	rule->unnoticed = bms_add_member(rule->unnoticed, rule->created_at);
 	rule->unnoticed = bms_add_member(rule->unnoticed, rule->updated_at);
 	rule->unnoticed = bms_add_member(rule->unnoticed, rule->created_by);
@@ -395,7 +454,7 @@ read_timestamps(Relation rel)
 static SoftDeleteRule *
 read_soft_delete(Relation rel)
 {
-	const Trigger *trigger = find_trigger(rel, "forge_comm_soft_delete", "soft_delete_guard");
+	const Trigger *trigger = find_trigger(rel, "forge_comm_soft_delete", "soft_delete_guard", false);
 	SoftDeleteRule *rule;
 
 	if (trigger == NULL)
@@ -462,12 +521,14 @@ rules_of(Relation rel)
 	{
 		entry->valid = false;
 		entry->context = NULL;
+		entry->parents = NIL;
 	}
 	if (!entry->valid)
 	{
 		if (entry->context)
 			MemoryContextSetParent(entry->context, TopTransactionContext);
 		entry->context = NULL;
+		entry->parents = NIL;
 		read_rules(rel, entry);
 	}
 	return &entry->rules;
@@ -485,7 +546,34 @@ forget_rules(Datum arg, Oid relid)
 	{
 		if (!OidIsValid(relid) || entry->relid == relid ||
 			list_member_oid(entry->parents, relid))
+		{
 			entry->valid = false;
+			some_invalid = true;
+		}
+	}
+}
+
+/*
+ * At the end of a transaction nobody reads rules any more: drop those that are
+ * outdated, or a session that makes and drops tables would collect them.
+ */
+static void
+drop_invalid(XactEvent event, void *arg)
+{
+	HASH_SEQ_STATUS status;
+	RulesEntry *entry;
+
+	if (!some_invalid)
+		return;
+	some_invalid = false;
+	hash_seq_init(&status, rules_cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->valid)
+			continue;
+		if (entry->context)
+			MemoryContextDelete(entry->context);
+		(void) hash_search(rules_cache, &entry->relid, HASH_REMOVE, NULL);
 	}
 }
 
@@ -501,6 +589,7 @@ rules_init(void)
 	rules_cache = hash_create("forge_comm rules", 64, &ctl,
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterRelcacheCallback(forget_rules, (Datum) 0);
+	RegisterXactCallback(drop_invalid, NULL);
 }
 
 PG_FUNCTION_INFO_V1(forge_comm_rule_options);
@@ -516,7 +605,8 @@ forge_comm_rule_options(PG_FUNCTION_ARGS)
 
 	if (rel == NULL)
 		PG_RETURN_NULL();
-	trigger = find_trigger(rel, NameStr(*PG_GETARG_NAME(1)), NameStr(*PG_GETARG_NAME(2)));
+	trigger = find_trigger(rel, NameStr(*PG_GETARG_NAME(1)), NameStr(*PG_GETARG_NAME(2)),
+						   true);
 	if (trigger)
 	{
 		for (int i = 0; i < trigger->tgnargs; i++)

@@ -52,7 +52,10 @@ typedef struct RelationRules
 	SoftDeleteRule *soft_delete;
 } RelationRules;
 
-/* The result stays good until the end of the transaction. */
+/*
+ * The rules that the result points to stay good until the end of the
+ * transaction, the struct itself until the next call.
+ */
 extern const RelationRules *rules_of(Relation rel);
 
 extern Oid own_function(const char *name, int nargs, const Oid *argtypes);

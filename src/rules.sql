@@ -17,7 +17,8 @@ AS $$
                  ('timestamps', forge_comm.rule_options(rel, 'forge_comm_timestamps', 'timestamps_stamp')),
                  ('soft_delete', forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard')))
          AS k (capability, options)
-   WHERE k.options IS NOT NULL
+    JOIN pg_trigger AS t ON t.tgrelid = rel AND t.tgname = 'forge_comm_' || k.capability
+   WHERE k.options IS NOT NULL AND t.tgenabled IN ('O', 'A')
 $$;
 COMMENT ON FUNCTION forge_comm.rules(regclass) IS
   'What is enabled on a table, with its options';
@@ -32,10 +33,16 @@ DECLARE
   present jsonb := (SELECT r.options FROM forge_comm.rules(rel) AS r
                      WHERE r.capability = rule_enabled.capability);
 BEGIN
+  IF EXISTS (SELECT FROM pg_trigger AS t
+              WHERE t.tgrelid = rel AND t.tgname = 'forge_comm_' || capability AND t.tgenabled IN ('D', 'R')) THEN
+    RAISE EXCEPTION 'trigger forge_comm_% on table % is disabled', capability, rel
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = format('ALTER TABLE %s ENABLE TRIGGER forge_comm_%s;', rel, capability);
+  END IF;
   IF present IS NULL THEN
     RETURN false;
   END IF;
-  IF present - 'added' - 'was' <> jsonb_strip_nulls(wanted) THEN
+  IF present - 'added' <> jsonb_strip_nulls(wanted) THEN
     RAISE EXCEPTION '% is enabled on table % with other options', capability, rel
       USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = format('Call forge_comm.disable_%s() first.', capability);
@@ -66,19 +73,20 @@ $$;
 COMMENT ON FUNCTION forge_comm.create_rule_trigger(regclass, text, text, name, jsonb) IS
   'Create the row trigger that stands for a capability, its options as arguments';
 
-CREATE FUNCTION forge_comm.create_truncate_trigger(rel regclass, capability text, function_name name)
+CREATE FUNCTION forge_comm.create_truncate_trigger(rel regclass, capability text, function_name name,
+                                                   was text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION forge_comm.%I()',
-                 'forge_comm_' || capability || '_truncate', rel, function_name);
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION forge_comm.%I(%s)',
+                 'forge_comm_' || capability || '_truncate', rel, function_name, quote_literal('was=' || was));
   EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', 'forge_comm_' || capability || '_truncate', rel,
                  format('Made by forge_comm.enable_%s()', capability));
 END
 $$;
-COMMENT ON FUNCTION forge_comm.create_truncate_trigger(regclass, text, name) IS
+COMMENT ON FUNCTION forge_comm.create_truncate_trigger(regclass, text, name, text) IS
   'Create the trigger that guards a table against TRUNCATE';
 
 CREATE FUNCTION forge_comm.drop_rule_triggers(rel regclass, capability text)

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
@@ -22,7 +21,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
 
@@ -181,13 +179,18 @@ soften_query(Query *query)
 }
 
 /*
- * Referential actions stay physical: a key that cascades must leave no
- * dangling row behind.  They run with row security off, which tells them.
+ * Is this the query of a referential action?  Those stay physical, since a key
+ * that cascades must leave no dangling row behind.  They run with row security
+ * off; but so do the triggers that they fire, whose queries do not begin as
+ * the action's own does.
  */
 static bool
-deletes_are_physical(void)
+is_referential_action(const char *query_string)
 {
-	return allow_hard_delete || InNoForceRLSOperation();
+	return InNoForceRLSOperation() && query_string != NULL &&
+		   (strncmp(query_string, "DELETE FROM ONLY \"", 18) == 0 ||
+			strncmp(query_string, "DELETE FROM \"", 13) == 0) &&
+		   strstr(query_string, "\" WHERE $1") != NULL;
 }
 
 /*
@@ -201,7 +204,7 @@ soft_delete_planner(Query *query, const char *query_string, int cursor_options,
 	bool softened = false;
 	PlannedStmt *plan;
 
-	if (!deletes_are_physical())
+	if (!allow_hard_delete && !is_referential_action(query_string))
 	{
 		ListCell *cell;
 
@@ -226,36 +229,44 @@ soft_delete_planner(Query *query, const char *query_string, int cursor_options,
 /* ---------------------------------------------------------------- guarding */
 
 /*
- * The row that an update is about to write.  Should the update move it to
- * another partition, its removal from this one follows at once.
+ * The rows that updates are about to write.  Should one move its row to
+ * another partition, the row's removal from the old one follows.  Triggers in
+ * between may update other rows, so that the last one alone would not do.
  */
+#define UPDATES_REMEMBERED 16
+
 static struct
 {
 	Oid relid;
 	ItemPointerData tid;
-	CommandId command;
 	LocalTransactionId transaction;
-} updated;
+} updated[UPDATES_REMEMBERED];
+
+static int next_updated = 0;
 
 static void
 remember_update(TriggerData *trigger)
 {
-	updated.relid = RelationGetRelid(trigger->tg_relation);
-	updated.tid = trigger->tg_trigtuple->t_self;
-	updated.command = GetCurrentCommandId(false);
-	updated.transaction = compat_local_xid();
+	updated[next_updated].relid = RelationGetRelid(trigger->tg_relation);
+	updated[next_updated].tid = trigger->tg_trigtuple->t_self;
+	updated[next_updated].transaction = compat_local_xid();
+	next_updated = (next_updated + 1) % UPDATES_REMEMBERED;
 }
 
 static bool
 is_partition_move(TriggerData *trigger)
 {
-	bool is_move = updated.relid == RelationGetRelid(trigger->tg_relation) &&
-				   ItemPointerEquals(&updated.tid, &trigger->tg_trigtuple->t_self) &&
-				   updated.command == GetCurrentCommandId(false) &&
-				   updated.transaction == compat_local_xid();
-
-	updated.relid = InvalidOid;
-	return is_move;
+	for (int i = 0; i < UPDATES_REMEMBERED; i++)
+	{
+		if (updated[i].relid == RelationGetRelid(trigger->tg_relation) &&
+			ItemPointerEquals(&updated[i].tid, &trigger->tg_trigtuple->t_self) &&
+			updated[i].transaction == compat_local_xid())
+		{
+			updated[i].relid = InvalidOid;
+			return true;
+		}
+	}
+	return false;
 }
 
 static void
@@ -265,7 +276,7 @@ refuse_delete(Relation rel)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("rows of table \"%s\" are soft-deleted only, and this DELETE would remove them",
 					RelationGetRelationName(rel)),
-			 errdetail("It was planned before the library of forge_comm was loaded."),
+			 errdetail("It was planned as a physical one, such as before the library of forge_comm was loaded."),
 			 errhint("Repeat the command, and set session_preload_libraries to 'forge_comm'.")));
 }
 
@@ -311,7 +322,7 @@ forge_comm_soft_delete_guard(PG_FUNCTION_ARGS)
 		remember_update(trigger);
 		PG_RETURN_POINTER(trigger->tg_newtuple);
 	}
-	if (!deletes_are_physical() && !is_partition_move(trigger))
+	if (!allow_hard_delete && !InNoForceRLSOperation() && !is_partition_move(trigger))
 		refuse_delete(trigger->tg_relation);
 	PG_RETURN_POINTER(trigger->tg_trigtuple);
 }

@@ -7,6 +7,21 @@ LANGUAGE c;
 COMMENT ON FUNCTION forge_comm.soft_delete_guard() IS
   'Trigger: names the columns of the mark, and refuses what would remove rows';
 
+-- The view of ours, whatever it is called and wherever it is by now.
+CREATE FUNCTION forge_comm.live_view(rel regclass)
+RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT r.ev_class::regclass
+    FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
+   WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = rel
+     AND starts_with(obj_description(r.ev_class, 'pg_class'), 'The live rows of ')
+   LIMIT 1
+$$;
+COMMENT ON FUNCTION forge_comm.live_view(regclass) IS
+  'The view of a table''s live rows, null if there is none';
+
 CREATE FUNCTION forge_comm.create_live_view(rel regclass, view name, deleted_at name)
 RETURNS void
 LANGUAGE plpgsql
@@ -20,9 +35,7 @@ BEGIN
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
    WHERE c.oid = rel;
   -- One of ours may have outlived an earlier DROP EXTENSION.
-  IF obj_description(to_regclass(format('%I.%I', class.nspname, view)), 'pg_class')
-     IS DISTINCT FROM format('The live rows of %s', rel)
-     AND to_regclass(format('%I.%I', class.nspname, view)) IS NOT NULL THEN
+  IF to_regclass(format('%I.%I', class.nspname, view)) <> coalesce(forge_comm.live_view(rel), 0) THEN
     RAISE EXCEPTION 'relation %.% exists already', quote_ident(class.nspname), quote_ident(view)
       USING ERRCODE = 'duplicate_table',
             HINT = 'Name another view with the argument "view", or none with an empty name.';
@@ -105,7 +118,8 @@ BEGIN
         -- Only rows of a partitioned table leave theirs by an update.
         CASE WHEN (SELECT c.relkind FROM pg_class AS c WHERE c.oid = member.rel) = 'p'
              THEN 'UPDATE OR DELETE' ELSE 'DELETE' END,
-        'soft_delete_guard', options);
+        'soft_delete_guard',
+        CASE WHEN member.rel = enable_soft_delete.rel THEN options ELSE options - 'added' - 'view' END);
     END IF;
     PERFORM forge_comm.create_truncate_trigger(member.rel, 'soft_delete', 'soft_delete_guard');
   END LOOP;
@@ -132,11 +146,8 @@ BEGIN
     PERFORM forge_comm.drop_rule_triggers(rel, 'soft_delete');
     RETURN;
   END IF;
-  IF options ? 'view' THEN
-    EXECUTE format('DROP VIEW IF EXISTS %I.%I',
-                   (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                     WHERE c.oid = rel),
-                   options ->> 'view');
+  IF forge_comm.live_view(rel) IS NOT NULL THEN
+    EXECUTE format('DROP VIEW %s', forge_comm.live_view(rel));
   END IF;
   PERFORM forge_comm.drop_rule_triggers(rel, 'soft_delete');
   IF drop_columns THEN
@@ -147,12 +158,12 @@ $$;
 COMMENT ON FUNCTION forge_comm.disable_soft_delete(regclass, boolean) IS
   'Undo forge_comm.enable_soft_delete(); the columns it added stay unless asked otherwise';
 
-CREATE FUNCTION forge_comm.primary_key_column(rel regclass, OUT key_column name, OUT type regtype)
+CREATE FUNCTION forge_comm.primary_key_column(rel regclass, OUT key_column name, OUT type text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  SELECT a.attname, a.atttypid INTO key_column, type
+  SELECT a.attname, format_type(a.atttypid, a.atttypmod) INTO key_column, type
     FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
    WHERE i.indrelid = rel AND i.indisprimary AND i.indnkeyatts = 1;
   IF NOT FOUND THEN
@@ -165,37 +176,52 @@ $$;
 COMMENT ON FUNCTION forge_comm.primary_key_column(regclass) IS
   'The column that identifies a row';
 
-CREATE FUNCTION forge_comm.restore(rel regclass, id anycompatible)
-RETURNS bigint
-LANGUAGE plpgsql
+CREATE FUNCTION forge_comm.undelete_statement(rel regclass)
+RETURNS text
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  options jsonb;
+  options jsonb := forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard');
   key record;
-  restored bigint;
 BEGIN
-  IF rel IS NULL OR id IS NULL THEN
-    RAISE EXCEPTION 'the table and the id must not be null'
+  IF rel IS NULL THEN
+    RAISE EXCEPTION 'the table must not be null'
       USING ERRCODE = 'null_value_not_allowed',
-            HINT = 'Pass the table and the primary key of the row to restore.';
-  END IF;
-  options := forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard');
-  IF options IS NULL THEN
+            HINT = 'Pass the name of a table.';
+  ELSIF options IS NULL THEN
     RAISE EXCEPTION 'soft_delete is not enabled on table %', rel
       USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'Call forge_comm.enable_soft_delete() first.';
   END IF;
   SELECT * INTO key FROM forge_comm.primary_key_column(rel);
+  RETURN format('UPDATE %s SET %I = NULL%s%s WHERE %I OPERATOR(pg_catalog.=) CAST($1 AS %s) AND %I IS NOT NULL',
+                rel, options ->> 'deleted_at',
+                CASE WHEN options ? 'deleted_by' THEN format(', %I = NULL', options ->> 'deleted_by') END,
+                CASE WHEN options ? 'is_active' THEN format(', %I = true', options ->> 'is_active') END,
+                key.key_column, key.type, options ->> 'deleted_at');
+END
+$$;
+COMMENT ON FUNCTION forge_comm.undelete_statement(regclass) IS
+  'The UPDATE that brings a soft-deleted row back';
 
-  EXECUTE format('UPDATE %s SET %I = NULL%s%s WHERE %I = $1::%s AND %I IS NOT NULL',
-                 rel, options ->> 'deleted_at',
-                 CASE WHEN options ? 'deleted_by' THEN format(', %I = NULL', options ->> 'deleted_by') END,
-                 CASE WHEN options ? 'is_active' THEN format(', %I = true', options ->> 'is_active') END,
-                 key.key_column, key.type, options ->> 'deleted_at')
-    USING id::text;
+-- No SET clause: the application's triggers run within it, under the path
+-- that they are used to.
+CREATE FUNCTION forge_comm.restore(rel regclass, id anycompatible)
+RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  restored pg_catalog.int8;
+BEGIN
+  IF id IS NULL THEN
+    RAISE EXCEPTION 'the id must not be null'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the primary key of the row to restore.';
+  END IF;
+  EXECUTE forge_comm.undelete_statement(rel) USING CAST(id AS pg_catalog.text);
   GET DIAGNOSTICS restored = ROW_COUNT;
-  IF restored = 0 THEN
+  IF restored OPERATOR(pg_catalog.=) 0 THEN
     RAISE EXCEPTION 'table % has no deleted row with this key', rel
       USING ERRCODE = 'no_data_found',
             HINT = 'It may never have been deleted, or be restored already, or belong to another workspace.';

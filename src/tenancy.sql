@@ -16,15 +16,19 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   referenced regclass;
+  equals oid;
 BEGIN
   SELECT c.confrelid, ka.attname,
-         forge_comm.rule_options(c.confrelid, 'forge_comm_tenancy', 'tenancy_guard') ->> 'workspace_column'
-    INTO parent, key_column, workspace_column
+         forge_comm.rule_options(c.confrelid, 'forge_comm_tenancy', 'tenancy_guard') ->> 'workspace_column',
+         k.operator
+    INTO parent, key_column, workspace_column, equals
     FROM pg_constraint AS c
-    CROSS JOIN LATERAL unnest(c.conkey, c.confkey) AS k (attnum, refnum)
+    CROSS JOIN LATERAL unnest(c.conkey, c.confkey, c.conpfeqop) AS k (attnum, refnum, operator)
     JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
     JOIN pg_attribute AS ka ON ka.attrelid = c.confrelid AND ka.attnum = k.refnum
    WHERE c.conrelid = rel AND c.contype = 'f' AND a.attname = via
+     -- a key to a partitioned table has copies for its partitions, which do not count
+     AND NOT EXISTS (SELECT FROM pg_constraint AS p WHERE p.oid = c.conparentid AND p.conrelid = c.conrelid)
    ORDER BY forge_comm.rule_options(c.confrelid, 'forge_comm_tenancy', 'tenancy_guard') IS NULL,
             cardinality(c.conkey), c.conname
    LIMIT 1;
@@ -43,6 +47,16 @@ BEGIN
                     referenced, quote_ident(via), rel
       USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'Call forge_comm.enable_tenancy() for that table first. If each references the other, one must have a workspace column of its own.';
+  ELSIF NOT EXISTS (SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                     WHERE i.indrelid = referenced AND i.indisunique AND i.indisvalid AND i.indimmediate
+                       AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attname = key_column) THEN
+    RAISE EXCEPTION 'table % has no unique index on column % alone', referenced, quote_ident(key_column)
+      USING ERRCODE = 'invalid_foreign_key',
+            HINT = 'The row that gives the workspace must be found by one column; make it a primary or unique key.';
+  ELSIF (SELECT o.oprnamespace <> 'pg_catalog'::regnamespace FROM pg_operator AS o WHERE o.oid = equals) THEN
+    RAISE EXCEPTION 'column % of table % is of a type that did not come with PostgreSQL', quote_ident(via), rel
+      USING ERRCODE = 'feature_not_supported',
+            HINT = 'Name a foreign key of a built-in type.';
   ELSIF (SELECT NOT a.attnotnull FROM pg_attribute AS a
           WHERE a.attrelid = referenced AND a.attname = workspace_column
             AND forge_comm.rule_options(referenced, 'forge_comm_tenancy', 'tenancy_guard') ? 'via') THEN
@@ -71,14 +85,17 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+  -- The child is named with its schema: no alias can stand in for it then.
   SELECT CASE WHEN parent IS NULL
               THEN format('forge_comm.in_workspace(%I)', workspace_column)
-              ELSE format('forge_comm.in_workspace(CASE WHEN %1$I.%2$I IS NULL'
-                          ' THEN (SELECT p.%3$I FROM %4$s AS p WHERE p.%5$I OPERATOR(pg_catalog.=) %1$I.%6$I)'
-                          ' ELSE %1$I.%2$I END)',
-                          c.relname, workspace_column, parent_column, parent, key_column, via)
+              ELSE format('forge_comm.in_workspace(CASE WHEN %1$s.%2$I IS NULL'
+                          ' THEN (SELECT p.%3$I FROM %4$s AS p WHERE p.%5$I OPERATOR(pg_catalog.=) %1$s.%6$I)'
+                          ' ELSE %1$s.%2$I END)',
+                          format('%I.%I', n.nspname, c.relname),
+                          workspace_column, parent_column, parent, key_column, via)
          END
-    FROM pg_class AS c WHERE c.oid = member
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+   WHERE c.oid = member
 $$;
 COMMENT ON FUNCTION forge_comm.tenancy_expression(regclass, name, name, regclass, name, name) IS
   'What the policies of a table ask of a row';
@@ -94,9 +111,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   check_expression text := forge_comm.tenancy_expression(member, workspace_column);
+  was text := (SELECT nullif(concat_ws(' ', CASE WHEN c.relrowsecurity THEN 'enabled' END,
+                                       CASE WHEN c.relforcerowsecurity THEN 'forced' END), '')
+                 FROM pg_class AS c WHERE c.oid = member);
 BEGIN
   -- First, since it tells the event trigger that the member is looked after.
-  PERFORM forge_comm.create_truncate_trigger(member, 'tenancy', 'tenancy_guard');
+  -- It also keeps in mind what row security there was.
+  PERFORM forge_comm.create_truncate_trigger(member, 'tenancy', 'tenancy_guard', was);
   EXECUTE format('CREATE POLICY forge_comm_tenancy ON %s AS RESTRICTIVE USING (%s) WITH CHECK (%s)',
                  member, expression, check_expression);
   EXECUTE format('COMMENT ON POLICY forge_comm_tenancy ON %s IS %L', member,
@@ -132,13 +153,16 @@ $$;
 COMMENT ON FUNCTION forge_comm.alter_policies(regclass, text) IS
   'Change what the policies of tenancy ask';
 
-CREATE FUNCTION forge_comm.unprotect_member(member regclass, was text)
+CREATE FUNCTION forge_comm.unprotect_member(member regclass)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   policy name;
+  was text := (SELECT split_part(split_part(encode(t.tgargs, 'escape'), '\000', 1), '=', 2)
+                 FROM pg_trigger AS t
+                WHERE t.tgrelid = member AND t.tgname = 'forge_comm_tenancy_truncate');
 BEGIN
   FOR policy IN
     SELECT p.polname FROM pg_policy AS p
@@ -146,15 +170,15 @@ BEGIN
   LOOP
     EXECUTE format('DROP POLICY %I ON %s', policy, member);
   END LOOP;
-  IF was IS DISTINCT FROM 'forced' THEN
+  IF was IS NULL OR was NOT LIKE '%forced' THEN
     EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', member);
   END IF;
-  IF was IS NULL THEN
+  IF was NOT LIKE 'enabled%' THEN
     EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', member);
   END IF;
 END
 $$;
-COMMENT ON FUNCTION forge_comm.unprotect_member(regclass, text) IS
+COMMENT ON FUNCTION forge_comm.unprotect_member(regclass) IS
   'Undo forge_comm.protect_member(), back to the row security there was';
 
 -- A partition that is detached loses its guard to PostgreSQL, but not its
@@ -166,8 +190,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   IF EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = rel AND p.polname = 'forge_comm_tenancy') THEN
+    PERFORM forge_comm.unprotect_member(rel);
     PERFORM forge_comm.drop_rule_triggers(rel, 'tenancy');
-    PERFORM forge_comm.unprotect_member(rel, NULL);
   END IF;
 END
 $$;
@@ -256,9 +280,7 @@ BEGIN
   END IF;
 
   options := options || jsonb_build_object(
-    'added', CASE WHEN added THEN 'column' WHEN nullable AND via IS NOT NULL THEN 'not null' END,
-    'was', (SELECT CASE WHEN NOT c.relrowsecurity THEN NULL WHEN c.relforcerowsecurity THEN 'forced' ELSE 'enabled' END
-              FROM pg_class AS c WHERE c.oid = rel));
+    'added', CASE WHEN added THEN 'column' WHEN nullable AND via IS NOT NULL THEN 'not null' END);
   -- Children first: the event trigger below looks after those of guarded parents.
   FOR member IN
     SELECT f.member AS rel, f.is_partition FROM forge_comm.family(rel) AS f ORDER BY f.depth DESC
@@ -271,7 +293,7 @@ BEGIN
       PERFORM forge_comm.create_rule_trigger(
         member.rel, 'tenancy', 'INSERT OR UPDATE', 'tenancy_guard',
         CASE WHEN member.rel = enable_tenancy.rel THEN options
-             ELSE options - 'added' - 'was' END);
+             ELSE options - 'added' END);
     END IF;
     PERFORM forge_comm.protect_member(
       member.rel, workspace_column,
@@ -300,7 +322,7 @@ AS $$
 DECLARE
   options jsonb;
   child regclass;
-  member record;
+  member regclass;
 BEGIN
   PERFORM forge_comm.claim_table(rel);
   options := forge_comm.rule_options(rel, 'forge_comm_tenancy', 'tenancy_guard');
@@ -322,19 +344,23 @@ BEGIN
             HINT = 'Disable tenancy there first.';
   END IF;
 
-  PERFORM forge_comm.drop_rule_triggers(rel, 'tenancy');
-  FOR member IN SELECT f.member AS rel FROM forge_comm.family(rel) AS f LOOP
-    PERFORM forge_comm.unprotect_member(member.rel, options ->> 'was');
+  FOR member IN SELECT f.member FROM forge_comm.family(rel) AS f LOOP
+    PERFORM forge_comm.unprotect_member(member);
   END LOOP;
+  PERFORM forge_comm.drop_rule_triggers(rel, 'tenancy');
   PERFORM forge_comm.drop_indexes(rel, 'tenancy');
   IF EXISTS (SELECT FROM pg_constraint AS c
               WHERE c.conrelid = rel AND c.conname = 'forge_comm_workspace_filled') THEN
     EXECUTE format('ALTER TABLE %s DROP CONSTRAINT forge_comm_workspace_filled', rel);
   END IF;
-  IF options ->> 'added' = 'column' AND drop_column THEN
+  IF options ->> 'added' = 'column' AND drop_column
+     AND forge_comm.column_type(rel, (options ->> 'workspace_column')::name) IS NOT NULL THEN
     PERFORM forge_comm.drop_columns(rel, ARRAY[options ->> 'workspace_column']::name[]);
-  ELSIF options ? 'added' THEN
+  ELSIF options ? 'added' AND forge_comm.column_type(rel, (options ->> 'workspace_column')::name) IS NOT NULL THEN
     EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', rel, options ->> 'workspace_column');
+  ELSIF options ? 'added' THEN
+    RAISE NOTICE 'column % of table % was renamed and stays as it is',
+                 quote_ident(options ->> 'workspace_column'), rel;
   END IF;
 END
 $$;

@@ -56,7 +56,8 @@ BEGIN
 
   options := options || jsonb_build_object('added', CASE WHEN added <> '{}' THEN added::text END);
   FOR member IN SELECT f.member FROM forge_comm.family(rel) AS f WHERE NOT f.is_partition LOOP
-    PERFORM forge_comm.create_rule_trigger(member, 'timestamps', 'INSERT OR UPDATE', 'timestamps_stamp', options);
+    PERFORM forge_comm.create_rule_trigger(member, 'timestamps', 'INSERT OR UPDATE', 'timestamps_stamp',
+                                           CASE WHEN member = rel THEN options ELSE options - 'added' END);
   END LOOP;
 END
 $$;

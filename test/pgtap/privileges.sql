@@ -24,7 +24,8 @@ INSERT INTO public_functions VALUES
   ('forge_comm.protect_member(regclass,name,text)'),
   ('forge_comm.tenancy_expression(regclass,name,name,regclass,name,name)'),
   ('forge_comm.create_rule_trigger(regclass,text,text,name,jsonb)'),
-  ('forge_comm.create_truncate_trigger(regclass,text,name)');
+  ('forge_comm.create_truncate_trigger(regclass,text,name,text)'),
+  ('forge_comm.undelete_statement(regclass)');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_nobody'')', 'SELECT name FROM public_functions', 'PUBLIC');
 SELECT schema_privs_are('forge_comm', 'regress_nobody', '{USAGE}', 'PUBLIC looks names up in the schema, no more');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_nobody', '{}', 'the settings are closed');
