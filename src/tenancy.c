@@ -17,8 +17,8 @@
 
 /*
  * The workspaces of parents met earlier in the statement.  A row never changes
- * its workspace, and each of these is locked, so that nobody can put another
- * row in its place: what was found stays true.
+ * its workspace, and each of these is locked, so that no other transaction can
+ * put another row in its place.
  */
 #define PARENT_SLOTS 256
 
@@ -48,7 +48,10 @@ parent_slots(FunctionCallInfo fcinfo)
 	return (ParentSlot *) fcinfo->flinfo->fn_extra;
 }
 
-/* Word for word what the foreign key says of a parent that does not exist. */
+/*
+ * Word for word what the foreign key says of a parent that does not exist, to
+ * a role that row security binds.
+ */
 static void
 refuse_reference(const GuardState *guard, const ForeignKey *key)
 {
