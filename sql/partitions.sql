@@ -218,6 +218,13 @@ SELECT forge_comm.enable_tenancy('own');
 SELECT forge_comm.disable_tenancy('own');
 SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relname IN ('own', 'own_1', 'own_2') ORDER BY 1;
 
+-- A partition made while the guard is disabled is guarded all the same
+SELECT forge_comm.enable_tenancy('own');
+ALTER TABLE own DISABLE TRIGGER forge_comm_tenancy;
+CREATE TABLE own_3 PARTITION OF own FOR VALUES IN (3);
+SELECT rls, policies FROM guarded WHERE relname = 'own_3';
+ALTER TABLE own ENABLE TRIGGER forge_comm_tenancy;
+
 -- ------------------------------------------------- keys to a partitioned table
 
 CREATE TABLE owners (id int PRIMARY KEY, workspace_id int NOT NULL) PARTITION BY HASH (id);

@@ -20,13 +20,16 @@ DECLARE
   rule record;
 BEGIN
   FOR rule IN
-    SELECT r.capability, r.options - 'added' - 'view' - 'via' AS options,
+    SELECT t.capability, o.options - 'added' - 'view' - 'via' AS options,
            t.function_name, t.events, t.guards_truncate
-      FROM forge_comm.rules(parent) AS r
-      JOIN (VALUES ('tenancy', 'tenancy_guard', 'INSERT OR UPDATE', true),
+      FROM (VALUES ('tenancy', 'tenancy_guard', 'INSERT OR UPDATE', true),
                    ('timestamps', 'timestamps_stamp', 'INSERT OR UPDATE', false),
                    ('soft_delete', 'soft_delete_guard', 'DELETE', true))
-           AS t (capability, function_name, events, guards_truncate) USING (capability)
+           AS t (capability, function_name, events, guards_truncate)
+      -- also where the parent's trigger happens to be disabled
+     CROSS JOIN LATERAL forge_comm.rule_options(parent, 'forge_comm_' || t.capability, t.function_name)
+           AS o (options)
+     WHERE o.options IS NOT NULL
   LOOP
     IF NOT forge_comm.has_trigger(member, 'forge_comm_' || rule.capability) THEN
       PERFORM forge_comm.create_rule_trigger(member, rule.capability, rule.events,
@@ -58,7 +61,8 @@ BEGIN
      JOIN pg_inherits AS i ON d.objid IN (i.inhrelid, i.inhparent)
      JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p')
     WHERE d.classid = 'pg_class'::regclass
-      AND EXISTS (SELECT FROM forge_comm.rules(i.inhparent));
+      AND EXISTS (SELECT FROM pg_trigger AS t
+                   WHERE t.tgrelid = i.inhparent AND starts_with(t.tgname::text, 'forge_comm_'));
 END
 $$;
 COMMENT ON FUNCTION forge_comm.follow_parents() IS

@@ -141,15 +141,15 @@ DECLARE
 BEGIN
   PERFORM forge_comm.claim_table(rel);
   options := forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard');
+  -- Also what a detached partition keeps of them.
+  PERFORM forge_comm.drop_rule_triggers(rel, 'soft_delete');
   IF options IS NULL THEN
     RAISE NOTICE 'soft_delete is not enabled on table %', rel;
-    PERFORM forge_comm.drop_rule_triggers(rel, 'soft_delete');
     RETURN;
   END IF;
   IF forge_comm.live_view(rel) IS NOT NULL THEN
     EXECUTE format('DROP VIEW %s', forge_comm.live_view(rel));
   END IF;
-  PERFORM forge_comm.drop_rule_triggers(rel, 'soft_delete');
   IF drop_columns THEN
     PERFORM forge_comm.drop_columns(rel, (options ->> 'added')::name[]);
   END IF;

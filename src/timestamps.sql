@@ -74,12 +74,12 @@ DECLARE
 BEGIN
   PERFORM forge_comm.claim_table(rel);
   options := forge_comm.rule_options(rel, 'forge_comm_timestamps', 'timestamps_stamp');
+  -- Also what a detached partition keeps of them.
+  PERFORM forge_comm.drop_rule_triggers(rel, 'timestamps');
   IF options IS NULL THEN
     RAISE NOTICE 'timestamps is not enabled on table %', rel;
-    PERFORM forge_comm.drop_rule_triggers(rel, 'timestamps');
     RETURN;
   END IF;
-  PERFORM forge_comm.drop_rule_triggers(rel, 'timestamps');
   IF drop_columns THEN
     PERFORM forge_comm.drop_columns(rel, (options ->> 'added')::name[]);
   END IF;
