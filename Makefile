@@ -21,8 +21,10 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(srcdir)/fo
 MODULE_big = forge_comm
 OBJS = \
 	src/forge_comm.o \
+	src/conditions.o \
 	src/context.o \
 	src/memberships.o \
+	src/options.o \
 	src/rules.o \
 	src/lookup.o \
 	src/in_workspace.o \

@@ -26,6 +26,7 @@
 
 #include "context.h"
 #include "lookup.h"
+#include "options.h"
 #include "rules.h"
 
 PG_FUNCTION_INFO_V1(forge_comm_in_workspace_int8);

@@ -12,21 +12,11 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
-#include "parser/parse_coerce.h"
-#include "parser/parse_collate.h"
-#include "parser/parse_expr.h"
-#include "parser/parse_relation.h"
-#include "parser/parser.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -37,7 +27,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
+#include "conditions.h"
 #include "lookup.h"
 #include "memberships.h"
 
@@ -61,7 +51,7 @@ typedef struct MembershipTable
 	Oid workspace_type;
 	AttrNumber role; /* 0 where no role is kept */
 	FmgrInfo role_output;
-	Expr *active; /* NULL where every row counts */
+	Condition *active; /* NULL where every row counts */
 } MembershipTable;
 
 /* The setting as last resolved, until it or the table changes. */
@@ -116,78 +106,6 @@ forge_comm_settings_changed(PG_FUNCTION_ARGS)
 				 errhint("It belongs to table forge_comm.settings only.")));
 	CacheInvalidateRelcache(trigger->tg_relation);
 	PG_RETURN_POINTER(NULL);
-}
-
-/* -------------------------------------------------- the active expression */
-
-static bool
-function_is_foreign(Oid function, void *context)
-{
-	return function >= FirstNormalObjectId;
-}
-
-/* Does an expression run code that did not come with PostgreSQL? */
-static bool
-runs_foreign_code(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, CoerceToDomain) ||
-		check_functions_in_node(node, function_is_foreign, context))
-		return true;
-	return expression_tree_walker(node, runs_foreign_code, context);
-}
-
-/*
- * The expression as the parser sees it in the table's own scope, with only
- * pg_catalog in the search path.
- */
-static Node *
-parse_expression(Relation rel, const char *text)
-{
-	List *parsed = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
-	SelectStmt *select = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
-	ParseState *pstate = make_parsestate(NULL);
-	ParseNamespaceItem *item;
-	Node *node;
-
-	if (!IsA(select, SelectStmt) || list_length(select->targetList) != 1 ||
-		select->distinctClause || select->intoClause || select->fromClause ||
-		select->whereClause || select->groupClause || select->havingClause ||
-		select->windowClause || select->sortClause || select->limitOffset ||
-		select->limitCount || select->lockingClause || select->withClause ||
-		select->op != SETOP_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("the \"active\" setting must be one boolean expression"),
-				 errhint("Write it over the columns of the table of memberships, such as \"deleted_at IS NULL\".")));
-
-	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true);
-	addNSItemToQuery(pstate, item, false, true, true);
-	node = transformExpr(pstate, linitial_node(ResTarget, select->targetList)->val,
-						 EXPR_KIND_CHECK_CONSTRAINT);
-	node = coerce_to_boolean(pstate, node, "active");
-	assign_expr_collations(pstate, node);
-	return node;
-}
-
-static Expr *
-active_expression(Relation rel, const char *text)
-{
-	int nestlevel = NewGUCNestLevel();
-	Node *node;
-
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	node = parse_expression(rel, text);
-	AtEOXact_GUC(true, nestlevel);
-
-	if (runs_foreign_code(node, NULL) || contain_volatile_functions(node))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
-				 errmsg("the \"active\" setting may only use built-in functions that are not volatile"),
-				 errhint("Keep the state in a column of the table of memberships.")));
-	return expression_planner((Expr *) node);
 }
 
 /* --------------------------------------------------------------- resolving */
@@ -260,7 +178,8 @@ resolve(Relation rel, const Datum *values, const bool *nulls)
 						NameStr(*DatumGetName(values[SETTING_USER_COLUMN]))),
 				 errhint("Create one: each context looks the user's memberships up.")));
 	if (!nulls[SETTING_ACTIVE])
-		table->active = active_expression(rel, TextDatumGetCString(values[SETTING_ACTIVE]));
+		table->active = condition_prepare(rel, "active",
+										  TextDatumGetCString(values[SETTING_ACTIVE]));
 	return table;
 }
 
@@ -332,27 +251,10 @@ memberships_registered(void)
 typedef struct Collection
 {
 	const MembershipTable *table;
-	ExprState *active;
-	ExprContext *econtext;
-	TupleTableSlot *slot;
 	Membership *found;
 	int nfound;
 	int size;
 } Collection;
-
-static bool
-is_active(Collection *collection, HeapTuple tuple, TupleDesc desc)
-{
-	if (collection->active == NULL)
-		return true;
-	if (collection->slot == NULL)
-		collection->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(desc),
-													&TTSOpsHeapTuple);
-	ResetExprContext(collection->econtext);
-	collection->econtext->ecxt_scantuple =
-		ExecStoreHeapTuple(tuple, collection->slot, false);
-	return ExecQual(collection->active, collection->econtext);
-}
 
 static bool
 collect(HeapTuple tuple, TupleDesc desc, void *arg)
@@ -364,7 +266,7 @@ collect(HeapTuple tuple, TupleDesc desc, void *arg)
 	bool isnull;
 
 	value = heap_getattr(tuple, table->workspace, desc, &isnull);
-	if (isnull || !is_active(collection, tuple, desc))
+	if (isnull || (table->active && !condition_is_true(table->active, tuple)))
 		return true;
 
 	if (collection->nfound == collection->size)
@@ -417,7 +319,6 @@ memberships_of(int64 user, Membership **memberships)
 {
 	Collection collection = { .table = registered_table(), .size = 16 };
 	const MembershipTable *table = collection.table;
-	EState *estate = NULL;
 	Datum key;
 
 	collection.found = palloc(collection.size * sizeof(Membership));
@@ -425,20 +326,8 @@ memberships_of(int64 user, Membership **memberships)
 	if (table == NULL || !id_fits(user, table->user_type))
 		return 0;
 
-	if (table->active)
-	{
-		estate = CreateExecutorState();
-		collection.econtext = GetPerTupleExprContext(estate);
-		collection.active = ExecPrepareQual(list_make1(copyObject(table->active)),
-											estate);
-	}
 	key = id_to_datum(user, table->user_type);
 	lookup_each(&table->key, &key, GetActiveSnapshot(), collect, &collection);
-	if (collection.slot)
-		ExecDropSingleTupleTableSlot(collection.slot);
-	if (estate)
-		FreeExecutorState(estate);
-
 	*memberships = collection.found;
 	return sort_distinct(collection.found, collection.nfound);
 }

@@ -58,7 +58,6 @@ typedef struct RelationRules
  */
 extern const RelationRules *rules_of(Relation rel);
 
-extern Oid own_function(const char *name, int nargs, const Oid *argtypes);
 extern void rules_init(void);
 
 #endif /* FORGE_COMM_RULES_H */

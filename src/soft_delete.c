@@ -25,6 +25,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "options.h"
 #include "rules.h"
 #include "soft_delete.h"
 

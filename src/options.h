@@ -1,0 +1,30 @@
+/*
+ * options.h
+ *		The arguments of our triggers, "option=value", and what they name.
+ */
+#ifndef FORGE_COMM_OPTIONS_H
+#define FORGE_COMM_OPTIONS_H
+
+#include "nodes/bitmapset.h"
+#include "utils/relcache.h"
+#include "utils/reltrigger.h"
+
+extern Oid own_function(const char *name, int nargs, const Oid *argtypes);
+
+/* A copy of our trigger of that name, NULL if there is none (that fires). */
+extern const Trigger *find_trigger(Relation rel, const char *trigger_name,
+								   const char *function_name, bool disabled_too);
+
+extern const char *option(const Trigger *trigger, const char *name);
+extern AttrNumber option_column(Relation rel, const Trigger *trigger, const char *name,
+								bool (*fits)(Oid type));
+extern AttrNumber required_column(Relation rel, const Trigger *trigger, const char *name,
+								  bool (*fits)(Oid type));
+extern Bitmapset *option_columns(Relation rel, const Trigger *trigger, const char *name);
+
+/* What a column is for decides the types it may have. */
+extern bool is_time_type(Oid type);
+extern bool is_flag_type(Oid type);
+extern bool is_any_type(Oid type);
+
+#endif /* FORGE_COMM_OPTIONS_H */
