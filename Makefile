@@ -23,11 +23,17 @@ OBJS = \
 	src/forge_comm.o \
 	src/conditions.o \
 	src/context.o \
+	src/answers.o \
 	src/memberships.o \
 	src/options.o \
 	src/rules.o \
 	src/lookup.o \
 	src/in_workspace.o \
+	src/founding.o \
+	src/privacy.o \
+	src/directory.o \
+	src/authorship.o \
+	src/references.o \
 	src/tenancy.o \
 	src/backfill.o \
 	src/timestamps.o \
@@ -41,7 +47,11 @@ SQL_PARTS = \
 	src/rules.sql \
 	src/context.sql \
 	src/in_workspace.sql \
+	src/policies.sql \
 	src/tenancy.sql \
+	src/privacy.sql \
+	src/directory.sql \
+	src/authorship.sql \
 	src/backfill.sql \
 	src/timestamps.sql \
 	src/soft_delete.sql \

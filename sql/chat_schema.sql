@@ -10,7 +10,7 @@ CREATE ROLE regress_owner;
 SELECT forge_comm.grant_app('regress_app');
 SELECT forge_comm.grant_app('regress_owner');
 SELECT forge_comm.grant_owner('regress_owner');
-GRANT EXECUTE ON FUNCTION forge_comm.set_service_context(text) TO regress_owner;
+GRANT EXECUTE ON FUNCTION forge_comm.set_service_context(text) TO regress_owner, regress_app;
 GRANT CREATE ON DATABASE :"DBNAME" TO regress_owner;
 SET SESSION AUTHORIZATION regress_owner;
 SET client_min_messages = notice;
@@ -86,14 +86,22 @@ COMMIT;
 SET SESSION AUTHORIZATION regress_app;
 BEGIN;
 SELECT forge_comm.set_context(1);
-SELECT refused('INSERT INTO workspaces (name, slug) VALUES (''Mine'', ''mine'')');
+-- Somebody else's workspace is not founded; one's own is, see sql/founding
+SELECT refused('INSERT INTO workspaces (id, name, slug) VALUES (2, ''Mine'', ''mine'') ON CONFLICT DO NOTHING');
 INSERT INTO channels (name) VALUES ('general') RETURNING id, workspace_id, is_private, is_dm, is_archived;
 SELECT refused('INSERT INTO channels (name) VALUES (''general'')');
 SELECT refused('INSERT INTO channels (name) VALUES (NULL)');
 SELECT refused('INSERT INTO channels (name) VALUES ('''')');
 INSERT INTO channels (is_dm) VALUES (true), (true) RETURNING id;
 INSERT INTO messages (channel_id, user_id, body) VALUES (2, 1, 'hello') RETURNING id, workspace_id, created_at = updated_at;
-INSERT INTO messages (channel_id, user_id, body, parent_id) VALUES (2, 3, 'hello, too', 1) RETURNING id, parent_id;
+SELECT refused('INSERT INTO messages (id, channel_id, user_id, body, parent_id) VALUES (99, 2, 3, ''hello, too'', 1)');
+COMMIT;
+BEGIN;
+SELECT forge_comm.set_context(3);
+INSERT INTO messages (channel_id, body, parent_id) VALUES (2, 'hello, too', 1) RETURNING id, user_id, parent_id;
+COMMIT;
+BEGIN;
+SELECT forge_comm.set_context(1);
 INSERT INTO channel_memberships (channel_id, user_id, last_read_message_id) VALUES (2, 1, 2) RETURNING workspace_id;
 SELECT refused('INSERT INTO channel_memberships (channel_id, user_id) VALUES (2, 1)');
 SELECT refused('INSERT INTO messages (channel_id, user_id, body) VALUES (2, 1, '''')');
@@ -120,12 +128,18 @@ COMMIT;
 SELECT refused('SELECT forge_comm.set_context(1, 2)');
 
 -- A user who is deleted frees the address, and keeps their messages
+BEGIN;
+SELECT forge_comm.set_context(3);
 \set QUIET off
 DELETE FROM users WHERE id = 3;
 \set QUIET on
 SELECT id, is_active, deleted_at IS NOT NULL FROM users WHERE id = 3;
+COMMIT;
+BEGIN;
+SELECT forge_comm.set_service_context('registration');
 INSERT INTO users (email, display_name) VALUES ('CY@example.com', 'Another') RETURNING id > 3;
 SELECT display_name FROM active_users ORDER BY 1;
+COMMIT;
 BEGIN;
 SELECT forge_comm.set_context(1);
 SELECT user_id FROM messages ORDER BY id;

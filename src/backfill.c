@@ -31,7 +31,7 @@ forge_comm_in_transaction_block(PG_FUNCTION_ARGS)
 static char *
 backfill_query(Oid relid, const TenancyRule *rule, int64 first, int64 past)
 {
-	const ForeignKey *via = &rule->via_key;
+	const ForeignKey *via = rule->via_key;
 	StringInfoData query;
 
 	initStringInfo(&query);
@@ -42,7 +42,7 @@ backfill_query(Oid relid, const TenancyRule *rule, int64 first, int64 past)
 					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 												get_rel_name(relid)),
 					 quote_identifier(get_attname(relid, rule->workspace, false)),
-					 quote_identifier(get_attname(via->parent.relid, via->parent_workspace, false)),
+					 quote_identifier(get_attname(via->parent.relid, via->parent_agreed[0], false)),
 					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(via->parent.relid)),
 												get_rel_name(via->parent.relid)),
 					 first, past,

@@ -24,14 +24,11 @@ BEGIN
   FOREACH rel IN ARRAY '{users,workspaces,memberships,channels,channel_memberships,messages}'::text[] LOOP
     PERFORM forge_comm.enable_timestamps(format('%I.%I', schema_name, rel)::regclass);
   END LOOP;
-  PERFORM forge_comm.enable_tenancy(format('%I.workspaces', schema_name)::regclass, 'id');
-  PERFORM forge_comm.enable_tenancy(format('%I.memberships', schema_name)::regclass);
-  PERFORM forge_comm.enable_tenancy(format('%I.channels', schema_name)::regclass);
-  PERFORM forge_comm.enable_tenancy(format('%I.messages', schema_name)::regclass, via => 'channel_id');
-  PERFORM forge_comm.enable_tenancy(format('%I.channel_memberships', schema_name)::regclass, via => 'channel_id');
+  PERFORM forge_comm.protect_chat_tables(schema_name);
   PERFORM forge_comm.enable_soft_delete(format('%I.users', schema_name)::regclass, is_active => 'is_active');
   PERFORM forge_comm.enable_soft_delete(format('%I.messages', schema_name)::regclass);
   PERFORM forge_comm.enable_messages(format('%I.messages', schema_name)::regclass);
+  PERFORM forge_comm.create_founding_function(schema_name);
   PERFORM forge_comm.register_chat_memberships(format('%I.memberships', schema_name)::regclass);
 END
 $$;
@@ -129,6 +126,70 @@ END
 $$;
 COMMENT ON FUNCTION forge_comm.create_chat_tables(name) IS
   'Make the tables of a chat application';
+
+-- Who may see and write what.
+CREATE FUNCTION forge_comm.protect_chat_tables(schema_name name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  users regclass := format('%I.users', schema_name);
+  workspaces regclass := format('%I.workspaces', schema_name);
+  memberships regclass := format('%I.memberships', schema_name);
+  channels regclass := format('%I.channels', schema_name);
+  messages regclass := format('%I.messages', schema_name);
+  channel_memberships regclass := format('%I.channel_memberships', schema_name);
+BEGIN
+  PERFORM forge_comm.enable_directory(users);
+  PERFORM forge_comm.enable_tenancy(workspaces, 'id', write_roles => '{owner,admin}', founding => true);
+  PERFORM forge_comm.enable_tenancy(memberships, write_roles => '{owner,admin}');
+  PERFORM forge_comm.enable_tenancy(channels);
+  -- A reply is in the channel of what it replies to, a read marker too.
+  PERFORM forge_comm.enable_tenancy(messages, via => 'channel_id', same => '{channel_id}');
+  PERFORM forge_comm.enable_tenancy(channel_memberships, via => 'channel_id', same => '{channel_id}');
+  PERFORM forge_comm.enable_privacy(channels, 'is_private OR is_dm', channel_memberships, children => ARRAY[messages]);
+  PERFORM forge_comm.enable_authorship(messages);
+END
+$$;
+COMMENT ON FUNCTION forge_comm.protect_chat_tables(name) IS
+  'Let the rows of a chat schema be seen and written by those they are for';
+
+CREATE FUNCTION forge_comm.create_founding_function(schema_name name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  EXECUTE replace($ddl$
+    CREATE FUNCTION :schema.create_workspace(name text, slug text)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $body$
+    DECLARE
+      workspace bigint;
+    BEGIN
+      IF forge_comm.current_user_id() IS NULL THEN
+        RAISE EXCEPTION 'a workspace is made by a user'
+          USING ERRCODE = 'insufficient_privilege',
+                HINT = 'Call forge_comm.set_context() with the user first.';
+      END IF;
+      INSERT INTO :schema.workspaces (name, slug)
+      VALUES (create_workspace.name, create_workspace.slug)
+      RETURNING id INTO workspace;
+      INSERT INTO :schema.memberships (workspace_id, user_id, role)
+      VALUES (workspace, forge_comm.current_user_id(), 'owner');
+      RETURN workspace;
+    END
+    $body$;
+    COMMENT ON FUNCTION :schema.create_workspace(text, text) IS
+      'Make a workspace of which the user is the owner';
+  $ddl$, ':schema', quote_ident(schema_name));
+END
+$$;
+COMMENT ON FUNCTION forge_comm.create_founding_function(name) IS
+  'Make the function by which users make workspaces';
 
 CREATE FUNCTION forge_comm.register_chat_memberships(rel regclass)
 RETURNS void

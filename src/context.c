@@ -9,7 +9,9 @@
  * gets from its leader.
  *
  * The value is "user=7;scope=42:owner,43:member", or
- * "service=nightly job;scope=*", workspaces ascending.
+ * "service=nightly job;scope=*", workspaces ascending.  What the transaction
+ * has founded is in it, too: a workspace has the role "*" then, a row that
+ * privacy would hide is listed as "founded=16420:7".
  */
 #include "postgres.h"
 
@@ -34,6 +36,13 @@
 
 #define GUC_NAME "forge_comm.context"
 
+/* A row made in this transaction, which its maker may use before any membership. */
+typedef struct FoundedRow
+{
+	Oid relid;
+	int64 id;
+} FoundedRow;
+
 /*
  * A parsed context: one chunk of memory, as GUC machinery wants it, with the
  * strings at its end.
@@ -47,7 +56,12 @@ typedef struct Context
 	int nworkspaces;
 	int64 *workspaces; /* ascending */
 	const char **roles; /* in the same order, "" where unknown */
+	int nfounded;
+	FoundedRow *founded;
 } Context;
+
+/* The role of who founds a workspace, known by its address: whatever is asked. */
+static const char founder[] = "*";
 
 typedef enum MissingContext
 {
@@ -68,6 +82,7 @@ static bool allow_bypass_role = false;
 static const Context *current = NULL; /* NULL: there is no context */
 static bool setting = false; /* the value being set is our own */
 static int dropped_at = 0; /* nest level at which somebody reset it, or 0 */
+static uint64 generation = 0; /* counts changes of the context */
 
 /* ---------------------------------------------------------------- parsing */
 
@@ -129,12 +144,40 @@ parse_scope(char *text, Context *context)
 			return false;
 		if (n > 0 && context->workspaces[n] <= context->workspaces[n - 1])
 			return false;
-		unescape(end + 1);
-		context->roles[n] = end + 1;
+		if (strcmp(end + 1, founder) == 0)
+			context->roles[n] = founder;
+		else
+		{
+			unescape(end + 1);
+			context->roles[n] = end + 1;
+		}
 		context->nworkspaces++;
 		text = next ? next + 1 : end + 1 + strlen(end + 1);
 		if (!next)
 			break;
+	}
+	return true;
+}
+
+/* Read "relid:id,relid:id,...". */
+static bool
+parse_founded(char *text, Context *context)
+{
+	while (text)
+	{
+		FoundedRow *row = &context->founded[context->nfounded++];
+		char *next = strchr(text, ',');
+		char *end;
+
+		errno = 0;
+		row->relid = (Oid) strtoul(text, &end, 10);
+		if (errno || end == text || *end != ':')
+			return false;
+		text = end + 1;
+		row->id = strtoll(text, &end, 10);
+		if (errno || end == text || end != (next ? next : text + strlen(text)))
+			return false;
+		text = next ? next + 1 : NULL;
 	}
 	return true;
 }
@@ -150,6 +193,8 @@ parse_field(char *field, Context *context)
 	*value++ = '\0';
 	if (strcmp(field, "scope") == 0)
 		return parse_scope(value, context);
+	if (strcmp(field, "founded") == 0)
+		return parse_founded(value, context);
 	if (strcmp(field, "service") == 0)
 	{
 		unescape(value);
@@ -171,7 +216,7 @@ static Context *
 parse_context(const char *value)
 {
 	Size length = strlen(value) + 1;
-	Size most = 1;
+	Size most = 2; /* one more than there are commas, in each of two lists */
 	Context *context;
 	char *text;
 	char *next;
@@ -180,11 +225,13 @@ parse_context(const char *value)
 		most += (*p == ',');
 
 	context = guc_malloc(LOG, sizeof(Context) +
-								  most * (sizeof(int64) + sizeof(char *)) + length);
+								  most * (sizeof(FoundedRow) + sizeof(int64) + sizeof(char *)) +
+								  length);
 	if (context == NULL)
 		return NULL;
 	memset(context, 0, sizeof(Context));
-	context->workspaces = (int64 *) (context + 1);
+	context->founded = (FoundedRow *) (context + 1);
+	context->workspaces = (int64 *) (context->founded + most);
 	context->roles = (const char **) (context->workspaces + most);
 	text = (char *) (context->roles + most);
 	memcpy(text, value, length);
@@ -224,8 +271,14 @@ format_context(const Context *context)
 	{
 		appendStringInfo(&out, "%s" INT64_FORMAT ":", i ? "," : "",
 						 context->workspaces[i]);
-		append_escaped(&out, context->roles[i]);
+		if (context->roles[i] == founder)
+			appendStringInfoString(&out, founder);
+		else
+			append_escaped(&out, context->roles[i]);
 	}
+	for (int i = 0; i < context->nfounded; i++)
+		appendStringInfo(&out, "%s%u:" INT64_FORMAT, i ? "," : ";founded=",
+						 context->founded[i].relid, context->founded[i].id);
 	return out.data;
 }
 
@@ -265,6 +318,7 @@ assign_context(const char *newval, void *extra)
 	const Context *old = current;
 
 	current = extra;
+	generation++;
 	if ((old && old->everywhere) != (current && current->everywhere))
 		ResetPlanCache();
 	if (old && !current && !setting && IsTransactionState())
@@ -400,6 +454,12 @@ context_user(int64 *user)
 	return true;
 }
 
+uint64
+context_generation(void)
+{
+	return generation;
+}
+
 /* ---------------------------------------------------------------- setting */
 
 /* One answer for "no such workspace" and "not yours". */
@@ -446,6 +506,16 @@ new_context(int nworkspaces)
 	context->workspaces = palloc(Max(nworkspaces, 1) * sizeof(int64));
 	context->roles = palloc(Max(nworkspaces, 1) * sizeof(char *));
 	return context;
+}
+
+/* The same user goes on in a narrower scope. */
+static void
+keep_user(Context *context)
+{
+	context->has_user = current->has_user;
+	context->user = current->user;
+	context->founded = current->founded;
+	context->nfounded = current->nfounded;
 }
 
 static void
@@ -549,6 +619,8 @@ forge_comm_set_context(PG_FUNCTION_ARGS)
 	context = memberships_registered() ?
 				  scope_from_table(has_user, user, has_workspace, workspace) :
 				  scope_on_trust(has_workspace, workspace);
+	if (current && !current->reason)
+		keep_user(context);
 	context->has_user = has_user;
 	context->user = user;
 	carry_context(context, PG_GETARG_BOOL(2));
@@ -578,8 +650,7 @@ forge_comm_pin_workspace(PG_FUNCTION_ARGS)
 	workspace = PG_GETARG_INT64(0);
 	position = scope_position(old, workspace);
 	context = scope_of_workspace(workspace, position < 0 ? "" : old->roles[position]);
-	context->has_user = old->has_user;
-	context->user = old->user;
+	keep_user(context);
 	context->reason = old->reason;
 	carry_context(context, true);
 	PG_RETURN_VOID();
@@ -604,6 +675,64 @@ forge_comm_set_service_context(PG_FUNCTION_ARGS)
 	context->everywhere = true;
 	carry_context(context, true);
 	PG_RETURN_VOID();
+}
+
+/* --------------------------------------------------------------- founding */
+
+/* A user founds things; a service has all of them anyway. */
+bool
+context_can_found(void)
+{
+	return current && current->has_user && !current->everywhere;
+}
+
+/* Take a workspace that did not exist into scope, until the transaction ends. */
+void
+context_found_workspace(int64 workspace)
+{
+	Context *context;
+	int n = 0;
+
+	if (!context_can_found() || in_scope(current, workspace))
+		return;
+	context = new_context(current->nworkspaces + 1);
+	for (; n < current->nworkspaces && current->workspaces[n] < workspace; n++)
+		add_workspace(context, current->workspaces[n], current->roles[n]);
+	add_workspace(context, workspace, founder);
+	for (; n < current->nworkspaces; n++)
+		add_workspace(context, current->workspaces[n], current->roles[n]);
+	keep_user(context);
+	carry_context(context, true);
+}
+
+/* Remember who made a row, until the transaction ends. */
+void
+context_found_row(Oid relid, int64 id)
+{
+	Context context;
+	FoundedRow *founded;
+
+	if (!context_can_found() || context_founded(relid, id))
+		return;
+	founded = palloc((current->nfounded + 1) * sizeof(FoundedRow));
+	memcpy(founded, current->founded, current->nfounded * sizeof(FoundedRow));
+	founded[current->nfounded] = (FoundedRow){ .relid = relid, .id = id };
+	context = *current;
+	context.founded = founded;
+	context.nfounded++;
+	carry_context(&context, true);
+	pfree(founded);
+}
+
+bool
+context_founded(Oid relid, int64 id)
+{
+	for (int i = 0; current && i < current->nfounded; i++)
+	{
+		if (current->founded[i].relid == relid && current->founded[i].id == id)
+			return true;
+	}
+	return false;
 }
 
 /* -------------------------------------------------------------- accessors */
@@ -680,6 +809,8 @@ forge_comm_has_role(PG_FUNCTION_ARGS)
 	if (context->everywhere)
 		PG_RETURN_BOOL(true);
 	position = scope_position(context, PG_GETARG_INT64(0));
+	if (position >= 0 && context->roles[position] == founder)
+		PG_RETURN_BOOL(true);
 	if (position < 0 || context->roles[position][0] == '\0')
 		PG_RETURN_BOOL(false);
 

@@ -26,6 +26,15 @@ extern bool context_pinned(int64 *workspace);
 /* The user, if there is one. */
 extern bool context_user(int64 *user);
 
+/* Changes whenever the context does. */
+extern uint64 context_generation(void);
+
+/* What the user makes in this transaction, before any membership covers it. */
+extern bool context_can_found(void);
+extern void context_found_workspace(int64 workspace);
+extern void context_found_row(Oid relid, int64 id);
+extern bool context_founded(Oid relid, int64 id);
+
 extern void context_init(void);
 
 #endif /* FORGE_COMM_CONTEXT_H */

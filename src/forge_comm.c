@@ -7,6 +7,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "answers.h"
 #include "context.h"
 #include "memberships.h"
 #include "rules.h"
@@ -21,6 +22,7 @@ void
 _PG_init(void)
 {
 	rules_init();
+	answers_init();
 	memberships_init();
 	context_init();
 	timestamps_init();

@@ -25,6 +25,7 @@
 #include "utils/syscache.h"
 
 #include "context.h"
+#include "founding.h"
 #include "lookup.h"
 #include "options.h"
 #include "rules.h"
@@ -32,6 +33,9 @@
 PG_FUNCTION_INFO_V1(forge_comm_in_workspace_int8);
 PG_FUNCTION_INFO_V1(forge_comm_in_workspace_int4);
 PG_FUNCTION_INFO_V1(forge_comm_in_workspace_int2);
+PG_FUNCTION_INFO_V1(forge_comm_in_workspace_or_new_int8);
+PG_FUNCTION_INFO_V1(forge_comm_in_workspace_or_new_int4);
+PG_FUNCTION_INFO_V1(forge_comm_in_workspace_or_new_int2);
 
 /*
  * in_workspace(id): is the workspace in scope?  One function for each width,
@@ -53,6 +57,34 @@ Datum
 forge_comm_in_workspace_int2(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(context_allows(PG_GETARG_INT16(0)));
+}
+
+/*
+ * in_workspace(id, founded_in): is it in scope, or just being made in that
+ * table by a user who may?
+ */
+static bool
+in_workspace_or_new(int64 workspace, Oid founded_in)
+{
+	return context_allows(workspace) || founding_is_new(founded_in, workspace);
+}
+
+Datum
+forge_comm_in_workspace_or_new_int8(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(in_workspace_or_new(PG_GETARG_INT64(0), PG_GETARG_OID(1)));
+}
+
+Datum
+forge_comm_in_workspace_or_new_int4(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(in_workspace_or_new(PG_GETARG_INT32(0), PG_GETARG_OID(1)));
+}
+
+Datum
+forge_comm_in_workspace_or_new_int2(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(in_workspace_or_new(PG_GETARG_INT16(0), PG_GETARG_OID(1)));
 }
 
 /* How many ids are looked up in the statistics; the rest is extrapolated. */

@@ -88,61 +88,81 @@ id_to_datum(int64 id, Oid type)
 	return (Datum) 0;
 }
 
-/* Is this a live, complete btree index led (or, if unique, made) by attnum? */
+/* Does an index begin with just these columns, in any order? */
 static bool
-index_serves(Oid indexid, AttrNumber attnum, bool unique, LookupKey *key)
+begins_with(const Form_pg_index form, const AttrNumber *attnums, int n)
+{
+	if (form->indnkeyatts < n)
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		bool found = false;
+
+		for (int j = 0; j < n; j++)
+			found |= form->indkey.values[j] == attnums[i];
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Is this a live, complete btree index that begins with the columns or, if
+ * unique, consists of them?
+ */
+static bool
+index_serves(Oid indexid, const AttrNumber *attnums, int n, bool unique, LookupKey *key)
 {
 	Relation index = index_open(indexid, AccessShareLock);
 	Form_pg_index form = index->rd_index;
 	bool serves;
 
 	serves = form->indisvalid &&
-			 form->indkey.values[0] == attnum &&
+			 begins_with(form, attnums, n) &&
 			 index->rd_rel->relam == BTREE_AM_OID &&
 			 RelationGetIndexPredicate(index) == NIL &&
 			 (!unique || (form->indisunique && form->indimmediate &&
-						  form->indnkeyatts == 1));
+						  form->indnkeyatts == n));
 	if (serves)
 	{
-		Oid type = index->rd_opcintype[0];
-		Oid equals = get_opfamily_member(index->rd_opfamily[0],
-										 type, type,
-										 BTEqualStrategyNumber);
-
 		key->index = indexid;
-		key->nkeys = 1;
-		key->attnums[0] = attnum;
-		key->argtypes[0] = type;
-		key->collations[0] = index->rd_indcollation[0];
-		key->equals[0] = get_opcode(equals);
+		key->nkeys = n;
+	}
+	for (int i = 0; serves && i < n; i++)
+	{
+		Oid type = index->rd_opcintype[i];
+
+		key->attnums[i] = form->indkey.values[i];
+		key->argtypes[i] = type;
+		key->collations[i] = index->rd_indcollation[i];
+		key->equals[i] = get_opcode(get_opfamily_member(index->rd_opfamily[i], type, type,
+														BTEqualStrategyNumber));
 	}
 	index_close(index, NoLock);
 	return serves;
 }
 
 /*
- * Find a btree index to look rows up by one column.  Returns false if there
- * is none.
+ * Find a btree index to look rows up by some columns.  The key lists them in
+ * the order of the index.  Returns false if there is none.
  */
 bool
-lookup_index(Oid relid, AttrNumber attnum, bool unique, LookupKey *key)
+lookup_index(Relation rel, const AttrNumber *attnums, int n, bool unique, LookupKey *key)
 {
-	Relation rel = table_open(relid, AccessShareLock);
 	List *indexes = RelationGetIndexList(rel);
 	ListCell *cell;
 	bool found = false;
 
-	key->relid = relid;
+	key->relid = RelationGetRelid(rel);
 	foreach(cell, indexes)
 	{
-		if (index_serves(lfirst_oid(cell), attnum, unique, key))
+		if (index_serves(lfirst_oid(cell), attnums, n, unique, key))
 		{
 			found = true;
 			break;
 		}
 	}
 	list_free(indexes);
-	table_close(rel, NoLock);
 	return found;
 }
 
@@ -278,57 +298,61 @@ lookup_each(const LookupKey *key, const Datum *values, Snapshot snapshot,
 	run_search(&search);
 }
 
-typedef struct FoundColumn
-{
-	AttrNumber attnum;
-	int64 value;
-	bool isnull;
-	bool found;
-} FoundColumn;
-
 static bool
-take_column(HeapTuple tuple, TupleDesc desc, void *arg)
+take_columns(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	FoundColumn *column = (FoundColumn *) arg;
-	Datum value = heap_getattr(tuple, column->attnum, desc, &column->isnull);
+	IdColumns *columns = (IdColumns *) arg;
 
-	if (!column->isnull)
-		column->value = id_from_datum(value,
-									  TupleDescAttr(desc, column->attnum - 1)->atttypid);
-	column->found = true;
+	for (int i = 0; i < columns->n; i++)
+	{
+		AttrNumber attnum = columns->attnums[i];
+		Datum value = heap_getattr(tuple, attnum, desc, &columns->nulls[i]);
+
+		columns->values[i] = columns->nulls[i] ? 0 : id_from_datum(value, TupleDescAttr(desc, attnum - 1)->atttypid);
+	}
+	columns->found = true;
 	return false;
 }
 
 /* Search for a row that a foreign key references, with one snapshot. */
 static bool
-find_referenced(Search *search, Snapshot snapshot, FoundColumn *column)
+find_referenced(Search *search, Snapshot snapshot)
 {
 	search->snapshot = snapshot;
-	search->callback = take_column;
-	search->arg = column;
 	run_search(search);
-	return column->found;
+	return ((IdColumns *) search->arg)->found;
 }
 
 /*
- * An id column of the row that a foreign key references; false if there is no
+ * Id columns of the row that a foreign key references; false if there is no
  * such row.  The latest snapshot finds it even while others update it; what
  * this very statement has inserted, which counts for the key itself too, only
  * SnapshotSelf shows.  If asked to, keep the row for as long as the
  * transaction lasts.
  */
 bool
-lookup_referenced(const LookupKey *key, const Datum *values, AttrNumber attnum,
-				  bool lock, int64 *result, bool *isnull)
+lookup_referenced(const LookupKey *key, const Datum *values, bool lock, IdColumns *columns)
 {
-	FoundColumn column = { .attnum = attnum };
-	Search search = { .key = key, .values = values, .lock = lock };
+	Search search = {
+		.key = key,
+		.values = values,
+		.lock = lock,
+		.callback = take_columns,
+		.arg = columns
+	};
 	Snapshot latest = RegisterSnapshot(GetLatestSnapshot());
 
-	(void) (find_referenced(&search, latest, &column) ||
-			find_referenced(&search, SnapshotSelf, &column));
+	columns->found = false;
+	(void) (find_referenced(&search, latest) || find_referenced(&search, SnapshotSelf));
 	UnregisterSnapshot(latest);
-	*result = column.value;
-	*isnull = column.isnull;
-	return column.found;
+	return columns->found;
+}
+
+/* Is there a row with this key, for whoever comes to insert another? */
+bool
+lookup_exists(const LookupKey *key, const Datum *values)
+{
+	IdColumns none = { .n = 0 };
+
+	return lookup_referenced(key, values, false, &none);
 }

@@ -7,6 +7,7 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "utils/relcache.h"
 #include "utils/snapshot.h"
 
 /* How to find rows of a table: equality on the columns of one of its indexes. */
@@ -24,11 +25,25 @@ typedef struct LookupKey
 /* Called with each row found; false ends the search. */
 typedef bool (*LookupCallback)(HeapTuple tuple, TupleDesc desc, void *arg);
 
-extern bool lookup_index(Oid relid, AttrNumber attnum, bool unique, LookupKey *key);
+/* Id columns of a row that is looked up. */
+#define MAX_ID_COLUMNS 4
+
+typedef struct IdColumns
+{
+	int n;
+	AttrNumber attnums[MAX_ID_COLUMNS];
+	int64 values[MAX_ID_COLUMNS];
+	bool nulls[MAX_ID_COLUMNS];
+	bool found; /* there is such a row */
+} IdColumns;
+
+extern bool lookup_index(Relation rel, const AttrNumber *attnums, int n, bool unique,
+						 LookupKey *key);
 extern void lookup_each(const LookupKey *key, const Datum *values, Snapshot snapshot,
 						LookupCallback callback, void *arg);
-extern bool lookup_referenced(const LookupKey *key, const Datum *values, AttrNumber attnum,
-							  bool lock, int64 *result, bool *isnull);
+extern bool lookup_referenced(const LookupKey *key, const Datum *values, bool lock,
+							  IdColumns *columns);
+extern bool lookup_exists(const LookupKey *key, const Datum *values);
 
 /* An id column's value, whatever its width. */
 extern bool is_id_type(Oid type);

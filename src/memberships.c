@@ -49,6 +49,9 @@ typedef struct MembershipTable
 	Oid user_type;
 	AttrNumber workspace;
 	Oid workspace_type;
+	Oid workspaces; /* the table that column references, if any */
+	bool has_by_workspace;
+	LookupKey by_workspace;
 	AttrNumber role; /* 0 where no role is kept */
 	FmgrInfo role_output;
 	Condition *active; /* NULL where every row counts */
@@ -150,6 +153,23 @@ id_column(Relation rel, Datum name, Oid *type)
 	return attnum;
 }
 
+/* The table that a column references by itself. */
+static Oid
+referenced_table(Relation rel, AttrNumber attnum)
+{
+	List *keys = copyObject(RelationGetFKeyList(rel));
+	ListCell *cell;
+
+	foreach(cell, keys)
+	{
+		ForeignKeyCacheInfo *info = lfirst_node(ForeignKeyCacheInfo, cell);
+
+		if (info->nkeys == 1 && info->conkey[0] == attnum)
+			return info->confrelid;
+	}
+	return InvalidOid;
+}
+
 /* Resolve the settings into the current memory context. */
 static MembershipTable *
 resolve(Relation rel, const Datum *values, const bool *nulls)
@@ -170,13 +190,16 @@ resolve(Relation rel, const Datum *values, const bool *nulls)
 						  &output, &is_varlena);
 		fmgr_info_cxt(output, &table->role_output, CurrentMemoryContext);
 	}
-	if (!lookup_index(RelationGetRelid(rel), user, false, &table->key))
+	if (!lookup_index(rel, &user, 1, false, &table->key))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has no btree index that is led by column \"%s\"",
 						RelationGetRelationName(rel),
 						NameStr(*DatumGetName(values[SETTING_USER_COLUMN]))),
 				 errhint("Create one: each context looks the user's memberships up.")));
+	table->workspaces = referenced_table(rel, table->workspace);
+	table->has_by_workspace = lookup_index(rel, &table->workspace, 1, false,
+										   &table->by_workspace);
 	if (!nulls[SETTING_ACTIVE])
 		table->active = condition_prepare(rel, "active",
 										  TextDatumGetCString(values[SETTING_ACTIVE]));
@@ -330,6 +353,93 @@ memberships_of(int64 user, Membership **memberships)
 	lookup_each(&table->key, &key, GetActiveSnapshot(), collect, &collection);
 	*memberships = collection.found;
 	return sort_distinct(collection.found, collection.nfound);
+}
+
+bool
+memberships_are_of(Oid workspaces)
+{
+	const MembershipTable *table = registered_table();
+
+	return table == NULL || table->workspaces == workspaces;
+}
+
+/* ------------------------------------------------------------------ people */
+
+/* Whether one user is connected, or who is. */
+typedef struct People
+{
+	const MembershipTable *table;
+	bool (*in_scope)(int64 workspace);
+	bool connected;
+	int64 *users;
+	int n;
+	int size;
+} People;
+
+static bool
+is_connected(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	People *people = (People *) arg;
+	bool isnull;
+	Datum value = heap_getattr(tuple, people->table->workspace, desc, &isnull);
+
+	people->connected = !isnull &&
+						people->in_scope(id_from_datum(value, people->table->workspace_type));
+	return !people->connected;
+}
+
+bool
+memberships_connect(int64 user, bool (*in_scope)(int64 workspace))
+{
+	People people = { .table = registered_table(), .in_scope = in_scope };
+	Datum key;
+
+	if (people.table == NULL || !id_fits(user, people.table->user_type))
+		return false;
+	key = id_to_datum(user, people.table->user_type);
+	lookup_each(&people.table->key, &key, GetActiveSnapshot(), is_connected, &people);
+	return people.connected;
+}
+
+static bool
+collect_person(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	People *people = (People *) arg;
+	bool isnull;
+	Datum value = heap_getattr(tuple, people->table->key.attnums[0], desc, &isnull);
+
+	if (isnull)
+		return true;
+	if (people->n == people->size)
+	{
+		people->size *= 2;
+		people->users = repalloc_huge(people->users, people->size * sizeof(int64));
+	}
+	people->users[people->n++] = id_from_datum(value, people->table->user_type);
+	return true;
+}
+
+bool
+memberships_people(const int64 *workspaces, int nworkspaces, int64 **users, int *n)
+{
+	People people = { .table = registered_table(), .size = 64 };
+
+	if (people.table == NULL || !people.table->has_by_workspace)
+		return false;
+	people.users = palloc(people.size * sizeof(int64));
+	for (int i = 0; i < nworkspaces; i++)
+	{
+		Datum key;
+
+		if (!id_fits(workspaces[i], people.table->workspace_type))
+			continue;
+		key = id_to_datum(workspaces[i], people.table->workspace_type);
+		lookup_each(&people.table->by_workspace, &key, GetActiveSnapshot(), collect_person,
+					&people);
+	}
+	*users = people.users;
+	*n = people.n;
+	return true;
 }
 
 PG_FUNCTION_INFO_V1(forge_comm_check_memberships);

@@ -18,13 +18,16 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   rule record;
+  condition text;
 BEGIN
   FOR rule IN
-    SELECT t.capability, o.options - 'added' - 'view' - 'via' AS options,
+    SELECT t.capability, o.options - 'added' - 'view' - 'via' - 'same' - 'founding' AS options,
            t.function_name, t.events, t.guards_truncate
-      FROM (VALUES ('tenancy', 'tenancy_guard', 'INSERT OR UPDATE', true),
+      FROM (VALUES ('tenancy', 'tenancy_guard', 'INSERT OR UPDATE OR DELETE', true),
                    ('timestamps', 'timestamps_stamp', 'INSERT OR UPDATE', false),
-                   ('soft_delete', 'soft_delete_guard', 'DELETE', true))
+                   ('soft_delete', 'soft_delete_guard', 'DELETE', true),
+                   ('authorship', 'authorship_guard', 'INSERT OR UPDATE', false),
+                   ('directory', 'directory_guard', 'UPDATE', true))
            AS t (capability, function_name, events, guards_truncate)
       -- also where the parent's trigger happens to be disabled
      CROSS JOIN LATERAL forge_comm.rule_options(parent, 'forge_comm_' || t.capability, t.function_name)
@@ -38,13 +41,13 @@ BEGIN
     CONTINUE WHEN NOT rule.guards_truncate
       OR forge_comm.has_trigger(member, 'forge_comm_' || rule.capability || '_truncate');
     IF rule.capability = 'tenancy' THEN
-      PERFORM forge_comm.protect_member(
-        member, rule.options ->> 'workspace_column',
-        forge_comm.tenancy_expression(member, rule.options ->> 'workspace_column'));
+      condition := forge_comm.tenancy_expression(member, rule.options ->> 'workspace_column');
+      PERFORM forge_comm.protect_member(member, condition, condition);
     ELSE
       PERFORM forge_comm.create_truncate_trigger(member, rule.capability, rule.function_name);
     END IF;
   END LOOP;
+  PERFORM forge_comm.copy_policies(member, parent);
 END
 $$;
 COMMENT ON FUNCTION forge_comm.follow_parent(regclass, regclass) IS

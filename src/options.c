@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
@@ -17,7 +18,9 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/varlena.h"
 
+#include "lookup.h"
 #include "options.h"
 
 #define SCHEMA "forge_comm"
@@ -152,19 +155,56 @@ option_column(Relation rel, const Trigger *trigger, const char *name, bool (*fit
 	return attnum;
 }
 
-/* The same for an option that must be given. */
-AttrNumber
-required_column(Relation rel, const Trigger *trigger, const char *name, bool (*fits)(Oid type))
+/* The value of an option that must be given. */
+const char *
+required_option(Relation rel, const Trigger *trigger, const char *name)
 {
-	AttrNumber attnum = option_column(rel, trigger, name, fits);
+	const char *value = option(trigger, name);
 
-	if (attnum == InvalidAttrNumber)
+	if (value == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("trigger \"%s\" on table \"%s\" lacks the argument \"%s=...\"",
 						trigger->tgname, RelationGetRelationName(rel), name),
 				 errhint("Drop it, and let an enable function make it.")));
+	return value;
+}
+
+/* The same for an option that must be given. */
+AttrNumber
+required_column(Relation rel, const Trigger *trigger, const char *name, bool (*fits)(Oid type))
+{
+	(void) required_option(rel, trigger, name);
+	return option_column(rel, trigger, name, fits);
+}
+
+/*
+ * An id column that an option names, and its type; the table is the trigger's
+ * or another that it is about.
+ */
+AttrNumber
+named_id_column(Relation rel, const Trigger *trigger, const char *name, Oid *type)
+{
+	AttrNumber attnum = required_column(rel, trigger, name, is_id_type);
+
+	*type = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid;
 	return attnum;
+}
+
+/* The table that an option names, as regclass writes it with an empty path. */
+Oid
+option_table(Relation rel, const Trigger *trigger, const char *name)
+{
+	List *names = textToQualifiedNameList(cstring_to_text(required_option(rel, trigger, name)));
+	Oid relid = RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the table that trigger \"%s\" on table \"%s\" names does not exist",
+						trigger->tgname, RelationGetRelationName(rel)),
+				 errhint("Rename it back, or disable the capability and enable it under the new name.")));
+	return relid;
 }
 
 /* The columns that an option lists as an array. */

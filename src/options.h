@@ -20,6 +20,10 @@ extern AttrNumber option_column(Relation rel, const Trigger *trigger, const char
 								bool (*fits)(Oid type));
 extern AttrNumber required_column(Relation rel, const Trigger *trigger, const char *name,
 								  bool (*fits)(Oid type));
+extern const char *required_option(Relation rel, const Trigger *trigger, const char *name);
+extern AttrNumber named_id_column(Relation rel, const Trigger *trigger, const char *name,
+								  Oid *type);
+extern Oid option_table(Relation rel, const Trigger *trigger, const char *name);
 extern Bitmapset *option_columns(Relation rel, const Trigger *trigger, const char *name);
 
 /* What a column is for decides the types it may have. */

@@ -10,7 +10,8 @@ AS $$
     FROM pg_proc AS p
    WHERE p.pronamespace = 'forge_comm'::regnamespace
      AND p.proname IN ('set_context', 'pin_workspace', 'current_user_id', 'current_workspace_id',
-                       'workspace_ids', 'in_workspace', 'has_role', 'context', 'restore')
+                       'workspace_ids', 'in_workspace', 'has_role', 'context', 'restore',
+                       'can_access', 'can_enter', 'knows_user', 'is_current_user')
 $$;
 COMMENT ON FUNCTION forge_comm.app_functions() IS
   'What grant_app() grants';
@@ -27,7 +28,7 @@ AS $$
      AND p.proname NOT IN ('set_service_context', 'use_memberships', 'forget_memberships',
                            'check_memberships', 'settings_changed', 'grant_app', 'revoke_app', 'grant_owner',
                            'revoke_owner', 'change_grants', 'app_functions', 'owner_functions',
-                           'in_workspace_support', 'primary_key_column', 'undelete_statement', 'page_limit', 'page_offset',
+                           'in_workspace_support', 'privacy_support', 'primary_key_column', 'undelete_statement', 'page_limit', 'page_offset',
                            'rules', 'rule_options')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
@@ -141,8 +142,11 @@ GRANT EXECUTE ON FUNCTION
   -- do nothing that the owner of a table could not do by hand
   forge_comm.has_trigger(regclass, name),
   forge_comm.follow_parent(regclass, regclass),
-  forge_comm.protect_member(regclass, name, text),
-  forge_comm.tenancy_expression(regclass, name, name, regclass, name, name),
+  forge_comm.protect_member(regclass, text, text),
+  forge_comm.force_row_security(regclass, text, name),
+  forge_comm.tenancy_expression(regclass, name, name, regclass, name, name, boolean),
+  forge_comm.create_policy(regclass, name, text, text),
+  forge_comm.copy_policies(regclass, regclass),
   forge_comm.create_rule_trigger(regclass, text, text, name, jsonb),
   forge_comm.create_truncate_trigger(regclass, text, name, text)
 TO PUBLIC;

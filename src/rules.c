@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -44,6 +45,28 @@ workspace_column(Relation rel)
 	const Trigger *trigger = find_trigger(rel, "forge_comm_tenancy", "tenancy_guard", false);
 
 	return trigger ? required_column(rel, trigger, "workspace_column", is_id_type) : InvalidAttrNumber;
+}
+
+/* A table's id, by which others hang under it: a primary key of one id column. */
+static AttrNumber
+id_column(Relation rel)
+{
+	List *indexes = RelationGetIndexList(rel);
+	AttrNumber attnum = InvalidAttrNumber;
+
+	list_free(indexes);
+	if (OidIsValid(rel->rd_pkindex))
+	{
+		Relation index = index_open(rel->rd_pkindex, AccessShareLock);
+
+		if (index->rd_index->indnkeyatts == 1)
+			attnum = index->rd_index->indkey.values[0];
+		index_close(index, NoLock);
+	}
+	if (attnum == InvalidAttrNumber ||
+		!is_id_type(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid))
+		return InvalidAttrNumber;
+	return attnum;
 }
 
 /* Temporal keys have another kind of index, and another kind of equality. */
@@ -133,58 +156,82 @@ key_position(const ForeignKeyCacheInfo *info, AttrNumber column)
 	return -1;
 }
 
-/*
- * Resolve "via": the workspace of the row that one column references.  With
- * a composite key the parent is looked up by that column's counterpart
- * alone, since the workspace is what we want to know.
- */
-static bool
-via_key(const ForeignKeyCacheInfo *info, TenancyRule *rule,
-		AttrNumber parent_workspace)
-{
-	ForeignKey *via = &rule->via_key;
-	int position = key_position(info, rule->via);
-
-	if (position < 0)
-		return false;
-
-	via->constraint = info->conoid;
-	via->columns[0] = rule->via;
-	via->parent_workspace = parent_workspace;
-	if (info->nkeys == 1)
-		foreign_key_lookup(info, &via->parent);
-	else
-	{
-		Oid left;
-
-		if (!lookup_index(info->confrelid, info->confkey[position], true, &via->parent))
-			return false;
-		op_input_types(info->conpfeqop[position], &left, &via->parent.argtypes[0]);
-		via->parent.equals[0] = get_opcode(info->conpfeqop[position]);
-	}
-	return true;
-}
-
-/*
- * Does the foreign key itself see to it that both rows have one workspace?
- * It does if it includes the workspace columns of both.
- */
-static bool
-enforces_workspace(const ForeignKeyCacheInfo *info, AttrNumber workspace,
-				   AttrNumber parent_workspace)
-{
-	int position = key_position(info, workspace);
-
-	return position >= 0 && info->confkey[position] == parent_workspace;
-}
-
+/* Both rows must agree in a pair of columns. */
 static void
-add_reference(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule,
-			  AttrNumber parent_workspace)
+add_agreed(ForeignKey *key, AttrNumber column, AttrNumber parent_column)
 {
-	ForeignKey *key = &rule->references[rule->nreferences++];
+	if (key->nagreed == MAX_ID_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("rows can be kept alike in at most %d columns", MAX_ID_COLUMNS - 1),
+				 errhint("Name fewer columns with the argument \"same\".")));
+	key->agreed[key->nagreed] = column;
+	key->parent_agreed[key->nagreed++] = parent_column;
+}
 
-	/* generated columns are computed only after BEFORE triggers */
+/* Does the foreign key itself see to it that a pair of columns is equal? */
+static bool
+key_includes(const ForeignKeyCacheInfo *info, AttrNumber column, AttrNumber parent_column)
+{
+	int position = key_position(info, column);
+
+	return position >= 0 && info->confkey[position] == parent_column;
+}
+
+/* What both rows must agree in beyond the key: the workspace and "same". */
+static void
+find_agreed(Relation rel, const ForeignKeyCacheInfo *info, const TenancyRule *rule,
+			AttrNumber parent_workspace, ForeignKey *key)
+{
+	if (parent_workspace && !key_includes(info, rule->workspace, parent_workspace))
+		add_agreed(key, rule->workspace, parent_workspace);
+	for (int i = 0; i < rule->nsame; i++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(RelationGetDescr(rel), rule->same[i] - 1);
+		AttrNumber counterpart = get_attnum(info->confrelid, NameStr(attr->attname));
+
+		if (counterpart > 0 && is_id_type(get_atttype(info->confrelid, counterpart)) &&
+			!key_includes(info, rule->same[i], counterpart))
+			add_agreed(key, rule->same[i], counterpart);
+	}
+}
+
+/* The column of a foreign key that holds the id of the row referenced. */
+static AttrNumber
+referencing_id(Relation rel, const ForeignKeyCacheInfo *info, AttrNumber parent_id)
+{
+	for (int i = 0; i < info->nkeys; i++)
+	{
+		if (info->confkey[i] == parent_id &&
+			is_id_type(TupleDescAttr(RelationGetDescr(rel), info->conkey[i] - 1)->atttypid))
+			return info->conkey[i];
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("foreign key \"%s\" of table \"%s\" leaves out the primary key of table \"%s\"",
+					get_constraint_name(info->conoid), RelationGetRelationName(rel),
+					get_rel_name(info->confrelid)),
+			 errhint("Who may reference its rows is decided by their id: let the key include it.")));
+	return InvalidAttrNumber;
+}
+
+/* Who may reference rows of the other table. */
+static void
+find_permission(Relation rel, const ForeignKeyCacheInfo *info, Relation parent, ForeignKey *key)
+{
+	if (find_trigger(parent, "forge_comm_privacy", "privacy_guard", false))
+		key->to = REFERENCE_TO_PRIVATE;
+	else if (find_trigger(parent, "forge_comm_directory", "directory_guard", false))
+		key->to = REFERENCE_TO_PERSON;
+	else
+		return;
+	key->id = referencing_id(rel, info, id_column(parent));
+}
+
+/* Generated columns are computed only after BEFORE triggers. */
+static void
+refuse_generated(Relation rel, const ForeignKeyCacheInfo *info)
+{
 	for (int i = 0; i < info->nkeys; i++)
 	{
 		if (TupleDescAttr(RelationGetDescr(rel), info->conkey[i] - 1)->attgenerated)
@@ -194,11 +241,109 @@ add_reference(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule,
 							get_constraint_name(info->conoid), RelationGetRelationName(rel)),
 					 errhint("Reference the other table by an ordinary column.")));
 	}
+}
 
+/*
+ * Resolve a composite "via": the parent is looked up by the counterpart of
+ * that column alone, since the workspace is what we want to know.
+ */
+static ForeignKey *
+composite_via(const ForeignKeyCacheInfo *info, const TenancyRule *rule,
+			  AttrNumber parent_workspace, const ForeignKey *whole)
+{
+	int position = key_position(info, rule->via);
+	ForeignKey *key = palloc0(sizeof(ForeignKey));
+	Relation parent = table_open(info->confrelid, AccessShareLock);
+	bool found = lookup_index(parent, &info->confkey[position], 1, true, &key->parent);
+	Oid left;
+
+	table_close(parent, NoLock);
+	if (!found)
+		return NULL;
 	key->constraint = info->conoid;
-	key->parent_workspace = parent_workspace;
-	memcpy(key->columns, info->conkey, info->nkeys * sizeof(AttrNumber));
-	foreign_key_lookup(info, &key->parent);
+	key->columns[0] = rule->via;
+	key->to = whole->to;
+	key->id = whole->id;
+	op_input_types(info->conpfeqop[position], &left, &key->parent.argtypes[0]);
+	key->parent.equals[0] = get_opcode(info->conpfeqop[position]);
+	add_agreed(key, rule->workspace, parent_workspace);
+	return key;
+}
+
+/* Read one foreign key, whose parent may be under tenancy, too, or a directory. */
+static void
+read_reference(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule)
+{
+	Relation parent = table_open(info->confrelid, AccessShareLock);
+	AttrNumber parent_workspace = workspace_column(parent);
+	ForeignKey *key = &rule->references[rule->nreferences];
+	bool wanted;
+
+	memset(key, 0, sizeof(ForeignKey));
+	if (parent_workspace)
+		find_agreed(rel, info, rule, parent_workspace, key);
+	find_permission(rel, info, parent, key);
+	table_close(parent, NoLock);
+
+	wanted = key->nagreed > 0 || key->to != REFERENCE_TO_ANY;
+	if (wanted)
+	{
+		refuse_generated(rel, info);
+		key->constraint = info->conoid;
+		memcpy(key->columns, info->conkey, info->nkeys * sizeof(AttrNumber));
+		foreign_key_lookup(info, &key->parent);
+		rule->nreferences++;
+	}
+	if (parent_workspace && rule->via && rule->via_key == NULL &&
+		key_position(info, rule->via) >= 0)
+		rule->via_key = info->nkeys == 1 ? key : composite_via(info, rule, parent_workspace, key);
+}
+
+/* The columns named by "same", which are ids like the workspace. */
+static void
+read_same(Relation rel, const Trigger *trigger, TenancyRule *rule)
+{
+	Bitmapset *columns = option_columns(rel, trigger, "same");
+	int attnum = -1;
+
+	while ((attnum = bms_next_member(columns, attnum)) >= 0)
+	{
+		if (rule->nsame == MAX_ID_COLUMNS - 1 ||
+			!is_id_type(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("argument \"same\" of trigger \"%s\" on table \"%s\" must name up to %d columns of type smallint, integer or bigint",
+							trigger->tgname, RelationGetRelationName(rel), MAX_ID_COLUMNS - 1),
+					 errhint("Disable tenancy, and enable it with other columns.")));
+		rule->same[rule->nsame++] = attnum;
+	}
+}
+
+/* The keys by which other tables may reference rows, but for the workspace's. */
+static void
+read_keys(Relation rel, TenancyRule *rule)
+{
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *cell;
+
+	rule->keys = palloc0(Max(list_length(indexes), 1) * sizeof(LookupKey));
+	foreach(cell, indexes)
+	{
+		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+		AttrNumber attnums[INDEX_MAX_KEYS];
+		bool fits = form->indisunique && form->indimmediate;
+
+		for (int i = 0; i < form->indnkeyatts; i++)
+		{
+			attnums[i] = form->indkey.values[i];
+			fits &= attnums[i] > 0 && attnums[i] != rule->workspace;
+		}
+		if (fits && lookup_index(rel, attnums, form->indnkeyatts, true, &rule->keys[rule->nkeys]))
+			rule->nkeys++;
+		index_close(index, NoLock);
+	}
+	list_free(indexes);
 }
 
 static TenancyRule *
@@ -208,7 +353,6 @@ read_tenancy(Relation rel, RulesEntry *entry)
 	TenancyRule *rule;
 	List *keys;
 	ListCell *cell;
-	bool via_found = false;
 
 	if (trigger == NULL)
 		return NULL;
@@ -217,30 +361,24 @@ read_tenancy(Relation rel, RulesEntry *entry)
 	rule->workspace = required_column(rel, trigger, "workspace_column", is_id_type);
 	rule->workspace_type = get_atttype(RelationGetRelid(rel), rule->workspace);
 	rule->via = option_column(rel, trigger, "via", is_any_type);
+	read_same(rel, trigger, rule);
+	read_keys(rel, rule);
+	rule->founding = option(trigger, "founding") != NULL &&
+					 lookup_index(rel, &rule->workspace, 1, true, &rule->by_id);
 
 	keys = copyObject(RelationGetFKeyList(rel));
 	rule->references = palloc0(Max(list_length(keys), 1) * sizeof(ForeignKey));
 	foreach(cell, keys)
 	{
 		ForeignKeyCacheInfo *info = lfirst_node(ForeignKeyCacheInfo, cell);
-		Relation parent;
-		AttrNumber parent_workspace;
 
 		if (is_partition_copy(info))
 			continue;
-		parent = table_open(info->confrelid, AccessShareLock);
-		parent_workspace = workspace_column(parent);
-		table_close(parent, NoLock);
 		entry->parents = list_append_unique_oid(entry->parents, info->confrelid);
-		if (parent_workspace == InvalidAttrNumber)
-			continue;
-		if (rule->via && !via_found)
-			via_found = via_key(info, rule, parent_workspace);
-		if (!enforces_workspace(info, rule->workspace, parent_workspace))
-			add_reference(rel, info, rule, parent_workspace);
+		read_reference(rel, info, rule);
 	}
 
-	if (rule->via && !via_found)
+	if (rule->via && rule->via_key == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
 				 errmsg("column \"%s\" of table \"%s\" references no table under tenancy",
@@ -289,6 +427,123 @@ read_soft_delete(Relation rel)
 	return rule;
 }
 
+/* The table that says who is a member, by the options of the table it is for. */
+static void
+read_members(Relation rel, const Trigger *trigger, PrivacyRule *rule)
+{
+	MembersTable *members = &rule->members;
+	const Trigger *soft_delete = find_trigger(rel, "forge_comm_soft_delete",
+											  "soft_delete_guard", false);
+	const char *active = option(trigger, "active");
+	AttrNumber pair[2];
+
+	members->channel = named_id_column(rel, trigger, "member_channel", &members->channel_type);
+	members->user = named_id_column(rel, trigger, "member_user", &members->user_type);
+	if (soft_delete)
+		members->deleted_at = required_column(rel, soft_delete, "deleted_at", is_time_type);
+	if (active)
+		members->active = condition_prepare(rel, "active", active);
+	pair[0] = members->channel;
+	pair[1] = members->user;
+	members->has_pair = lookup_index(rel, pair, 2, false, &members->by_pair);
+	members->has_user = lookup_index(rel, &members->user, 1, false, &members->by_user);
+	if (!members->has_pair && !members->has_user)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has no btree index that is led by column \"%s\"",
+						RelationGetRelationName(rel), option(trigger, "member_user")),
+				 errhint("Create one: each query looks the user's memberships up.")));
+}
+
+/* The table at the top, such as channels: rows are private, and have members. */
+static void
+read_private_table(Relation rel, const Trigger *trigger, PrivacyRule *rule, RulesEntry *entry)
+{
+	Relation members;
+
+	rule->workspace = workspace_column(rel);
+	rule->private = condition_prepare(rel, "private", required_option(rel, trigger, "private"));
+	rule->creator = option_column(rel, trigger, "creator", is_id_type);
+	rule->members_relid = option_table(rel, trigger, "members");
+	entry->parents = list_append_unique_oid(entry->parents, rule->members_relid);
+	members = table_open(rule->members_relid, AccessShareLock);
+	read_members(members, trigger, rule);
+	table_close(members, NoLock);
+}
+
+/* The table that "via" references, under which this one's rows are. */
+static Oid
+via_parent(Relation rel, const Trigger *trigger, AttrNumber via)
+{
+	List *keys = copyObject(RelationGetFKeyList(rel));
+	ListCell *cell;
+
+	foreach(cell, keys)
+	{
+		ForeignKeyCacheInfo *info = lfirst_node(ForeignKeyCacheInfo, cell);
+
+		if (key_position(info, via) >= 0 && !is_partition_copy(info))
+			return info->confrelid;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+			 errmsg("column \"%s\" of table \"%s\" has no foreign key",
+					option(trigger, "via"), RelationGetRelationName(rel)),
+			 errhint("Restore it, or disable privacy here.")));
+	return InvalidOid;
+}
+
+static PrivacyRule *
+read_privacy(Relation rel, RulesEntry *entry)
+{
+	const Trigger *trigger = find_trigger(rel, "forge_comm_privacy", "privacy_guard", false);
+	PrivacyRule *rule;
+
+	if (trigger == NULL)
+		return NULL;
+
+	rule = palloc0(sizeof(PrivacyRule));
+	rule->id = id_column(rel);
+	if (rule->id && !lookup_index(rel, &rule->id, 1, true, &rule->by_id))
+		rule->id = InvalidAttrNumber;
+	rule->via = option_column(rel, trigger, "via", is_id_type);
+	if (rule->via)
+	{
+		rule->parent = via_parent(rel, trigger, rule->via);
+		entry->parents = list_append_unique_oid(entry->parents, rule->parent);
+	}
+	else
+		read_private_table(rel, trigger, rule, entry);
+	return rule;
+}
+
+static DirectoryRule *
+read_directory(Relation rel)
+{
+	const Trigger *trigger = find_trigger(rel, "forge_comm_directory", "directory_guard", false);
+	DirectoryRule *rule;
+
+	if (trigger == NULL)
+		return NULL;
+	rule = palloc0(sizeof(DirectoryRule));
+	rule->id = required_column(rel, trigger, "id", is_id_type);
+	return rule;
+}
+
+static AuthorshipRule *
+read_authorship(Relation rel)
+{
+	const Trigger *trigger = find_trigger(rel, "forge_comm_authorship", "authorship_guard", false);
+	AuthorshipRule *rule;
+
+	if (trigger == NULL)
+		return NULL;
+	rule = palloc0(sizeof(AuthorshipRule));
+	rule->author = required_column(rel, trigger, "author", is_id_type);
+	rule->author_type = get_atttype(RelationGetRelid(rel), rule->author);
+	return rule;
+}
+
 /*
  * Read all rules of a relation anew.  The entry counts as valid from before
  * the reading, so that a change that arrives meanwhile is not lost.
@@ -312,6 +567,9 @@ read_rules(Relation rel, RulesEntry *entry)
 		rules.tenancy = read_tenancy(rel, entry);
 		rules.timestamps = read_timestamps(rel);
 		rules.soft_delete = read_soft_delete(rel);
+		rules.privacy = read_privacy(rel, entry);
+		rules.directory = read_directory(rel);
+		rules.authorship = read_authorship(rel);
 		entry->rules = rules;
 	}
 	PG_CATCH();

@@ -8,15 +8,30 @@
 #include "nodes/bitmapset.h"
 #include "utils/relcache.h"
 
+#include "conditions.h"
 #include "lookup.h"
 
-/* A foreign key into a table that is under tenancy, too. */
+/* Who may reference the rows of a table is decided by what is enabled there. */
+typedef enum ReferenceTo
+{
+	REFERENCE_TO_ANY,
+	REFERENCE_TO_PRIVATE, /* rows that privacy may hide */
+	REFERENCE_TO_PERSON /* rows of a directory */
+} ReferenceTo;
+
+/* A foreign key into a table that is under tenancy or a directory, too. */
 typedef struct ForeignKey
 {
 	Oid constraint;
 	AttrNumber columns[INDEX_MAX_KEYS]; /* of the referencing table */
 	LookupKey parent; /* how to find the row referenced */
-	AttrNumber parent_workspace;
+	ReferenceTo to;
+	AttrNumber id; /* the column that holds the other row's id; 0: REFERENCE_TO_ANY */
+
+	/* columns in which both rows must agree though the key does not say so */
+	int nagreed;
+	AttrNumber agreed[MAX_ID_COLUMNS];
+	AttrNumber parent_agreed[MAX_ID_COLUMNS];
 } ForeignKey;
 
 typedef struct TenancyRule
@@ -24,10 +39,59 @@ typedef struct TenancyRule
 	AttrNumber workspace;
 	Oid workspace_type;
 	AttrNumber via; /* column the workspace comes through, or 0 */
-	ForeignKey via_key;
-	int nreferences; /* keys whose tenant nothing else enforces */
+	const ForeignKey *via_key; /* its key; the workspace comes first in what agrees */
+	int nsame; /* further columns that references agree in */
+	AttrNumber same[MAX_ID_COLUMNS];
+	int nreferences; /* keys of which the foreign key alone does not see to all */
 	ForeignKey *references;
+	int nkeys; /* keys by which other tables might reference rows of this one */
+	LookupKey *keys;
+	bool founding; /* this is the table of workspaces, and users make some */
+	LookupKey by_id; /* if so, how to find a workspace */
 } TenancyRule;
+
+/* How to find out who is a member of what privacy guards. */
+typedef struct MembersTable
+{
+	AttrNumber channel;
+	Oid channel_type;
+	AttrNumber user;
+	Oid user_type;
+	AttrNumber deleted_at; /* of soft delete, 0 where not enabled */
+	Condition *active; /* NULL where every row counts */
+	bool has_pair;
+	LookupKey by_pair; /* by both, in the order of the index */
+	bool has_user;
+	LookupKey by_user;
+} MembersTable;
+
+typedef struct PrivacyRule
+{
+	AttrNumber id; /* 0 where nothing can be under the rows */
+	LookupKey by_id;
+
+	/* of a table under another one */
+	AttrNumber via;
+	Oid parent;
+
+	/* of the table at the top, such as channels */
+	AttrNumber workspace;
+	Condition *private;
+	AttrNumber creator; /* 0 where there is no such column */
+	Oid members_relid;
+	MembersTable members;
+} PrivacyRule;
+
+typedef struct DirectoryRule
+{
+	AttrNumber id;
+} DirectoryRule;
+
+typedef struct AuthorshipRule
+{
+	AttrNumber author;
+	Oid author_type;
+} AuthorshipRule;
 
 typedef struct TimestampsRule
 {
@@ -50,6 +114,9 @@ typedef struct RelationRules
 	TenancyRule *tenancy; /* NULL where not enabled */
 	TimestampsRule *timestamps;
 	SoftDeleteRule *soft_delete;
+	PrivacyRule *privacy;
+	DirectoryRule *directory;
+	AuthorshipRule *authorship;
 } RelationRules;
 
 /*

@@ -15,7 +15,10 @@ AS $$
   SELECT k.capability, k.options
     FROM (VALUES ('tenancy', forge_comm.rule_options(rel, 'forge_comm_tenancy', 'tenancy_guard')),
                  ('timestamps', forge_comm.rule_options(rel, 'forge_comm_timestamps', 'timestamps_stamp')),
-                 ('soft_delete', forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard')))
+                 ('soft_delete', forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard')),
+                 ('privacy', forge_comm.rule_options(rel, 'forge_comm_privacy', 'privacy_guard')),
+                 ('directory', forge_comm.rule_options(rel, 'forge_comm_directory', 'directory_guard')),
+                 ('authorship', forge_comm.rule_options(rel, 'forge_comm_authorship', 'authorship_guard')))
          AS k (capability, options)
     JOIN pg_trigger AS t ON t.tgrelid = rel AND t.tgname = 'forge_comm_' || k.capability
    WHERE k.options IS NOT NULL AND t.tgenabled IN ('O', 'A')

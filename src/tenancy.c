@@ -5,256 +5,153 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
+#include "access/xact.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "context.h"
+#include "founding.h"
+#include "memberships.h"
+#include "references.h"
 #include "rules.h"
 
-/*
- * The workspaces of parents met earlier in the statement.  A row never changes
- * its workspace, and each of these is locked, so that no other transaction can
- * put another row in its place.
- */
-#define PARENT_SLOTS 256
+/* The transaction in which a row under tenancy was last deleted, or given another key. */
+static LocalTransactionId keys_freed_in = InvalidLocalTransactionId;
 
-typedef struct ParentSlot
-{
-	Oid constraint; /* InvalidOid: unused */
-	Datum key;
-	int64 workspace;
-} ParentSlot;
+/* --------------------------------------------------------------- workspace */
 
-typedef struct GuardState
-{
-	Relation rel;
-	TupleDesc desc;
-	const TenancyRule *rule;
-	bool bypassed; /* row security does not bind the role */
-	ParentSlot *parents;
-} GuardState;
-
-static ParentSlot *
-parent_slots(FunctionCallInfo fcinfo)
-{
-	if (fcinfo->flinfo->fn_extra == NULL)
-		fcinfo->flinfo->fn_extra =
-			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt,
-								   PARENT_SLOTS * sizeof(ParentSlot));
-	return (ParentSlot *) fcinfo->flinfo->fn_extra;
-}
-
-/*
- * Word for word what the foreign key says of a parent that does not exist, to
- * a role that row security binds.
- */
 static void
-refuse_reference(const GuardState *guard, const ForeignKey *key)
+refuse_row(const GuardState *guard)
 {
-	char *constraint = get_constraint_name(key->constraint);
-
 	ereport(ERROR,
-			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
-					RelationGetRelationName(guard->rel), constraint),
-			 errdetail("Key is not present in table \"%s\".",
-					   get_rel_name(key->parent.relid)),
-			 errtableconstraint(guard->rel, constraint)));
-}
-
-/* The values of a foreign key; false if one is null and nothing is referenced. */
-static bool
-key_values(const GuardState *guard, HeapTuple tuple, const ForeignKey *key, Datum *values)
-{
-	for (int i = 0; i < key->parent.nkeys; i++)
-	{
-		bool isnull;
-
-		values[i] = heap_getattr(tuple, key->columns[i], guard->desc, &isnull);
-		if (isnull)
-			return false;
-	}
-	return true;
-}
-
-/*
- * The workspace of a row that a backfill has not come to yet: it follows from
- * the row above it, which has one.
- */
-static bool
-unfilled_workspace(const ForeignKey *key, const Datum *values, int64 *workspace)
-{
-	Relation rel = table_open(key->parent.relid, AccessShareLock);
-	const TenancyRule *rule = rules_of(rel)->tenancy;
-	bool found = false;
-
-	if (rule && rule->via)
-	{
-		Oid type = TupleDescAttr(RelationGetDescr(rel), rule->via - 1)->atttypid;
-		int64 id;
-		bool isnull;
-
-		if (is_id_type(type) &&
-			lookup_referenced(&key->parent, values, rule->via, false, &id, &isnull) &&
-			!isnull)
-		{
-			Datum above = id_to_datum(id, type);
-
-			found = lookup_referenced(&rule->via_key.parent, &above,
-									  rule->via_key.parent_workspace, false,
-									  workspace, &isnull) &&
-					!isnull;
-		}
-	}
-	table_close(rel, NoLock);
-	return found;
-}
-
-/* The workspace of the row referenced, which must exist. */
-static int64
-find_parent(const GuardState *guard, const ForeignKey *key, const Datum *values, bool lock)
-{
-	int64 workspace;
-	bool isnull;
-
-	if (!lookup_referenced(&key->parent, values, key->parent_workspace, lock,
-						   &workspace, &isnull) ||
-		(isnull && !unfilled_workspace(key, values, &workspace)))
-		refuse_reference(guard, key);
-	return workspace;
-}
-
-/*
- * May the row be in this workspace?  The policies ask again, but they come
- * too late: the references are looked at first, and whether those were right
- * or wrong must not show for a workspace that is not in scope.
- */
-static bool
-may_write_to(const GuardState *guard, int64 workspace)
-{
-	return guard->bypassed || context_allows(workspace);
-}
-
-/*
- * The workspace of the row referenced, which must exist and be either in the
- * workspace named or, if none is, in scope.  Only then is it locked: nobody
- * waits for another workspace's rows, or can tell by it that they are there.
- */
-static int64
-parent_workspace(const GuardState *guard, const ForeignKey *key, const Datum *values,
-				 const int64 *named)
-{
-	bool simple = key->parent.nkeys == 1 && is_id_type(key->parent.argtypes[0]);
-	ParentSlot *slot = &guard->parents[(uint64) values[0] % PARENT_SLOTS];
-	bool known = simple && slot->constraint == key->constraint && slot->key == values[0];
-	int64 workspace;
-
-	workspace = known ? slot->workspace : find_parent(guard, key, values, false);
-	if (named ? workspace != *named : !may_write_to(guard, workspace))
-		refuse_reference(guard, key);
-	if (known)
-		return workspace;
-
-	/* somebody may have been here between the look and the lock */
-	if (find_parent(guard, key, values, true) != workspace)
-		refuse_reference(guard, key);
-	if (simple)
-	{
-		slot->constraint = key->constraint;
-		slot->key = values[0];
-		slot->workspace = workspace;
-	}
-	return workspace;
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("new row violates row-level security policy for table \"%s\"",
+					RelationGetRelationName(guard->rel))));
 }
 
 /* The workspace for a row that names none. */
 static int64
 missing_workspace(const GuardState *guard, HeapTuple tuple)
 {
-	const ForeignKey *via = &guard->rule->via_key;
-	Datum value;
 	int64 workspace;
 
 	if (!guard->bypassed)
 		context_require();
-	if (guard->rule->via && key_values(guard, tuple, via, &value))
-		return parent_workspace(guard, via, &value, NULL);
-	if (!context_pinned(&workspace))
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("a row of table \"%s\" belongs to no workspace",
-						RelationGetRelationName(guard->rel)),
-				 errhint("Give column \"%s\" a value, or narrow the context to one workspace with forge_comm.pin_workspace().",
-						 NameStr(TupleDescAttr(guard->desc, guard->rule->workspace - 1)->attname)),
-				 errtablecol(guard->rel, guard->rule->workspace)));
-	return workspace;
+	if (via_workspace(guard, tuple, &workspace) || context_pinned(&workspace))
+		return workspace;
+	ereport(ERROR,
+			(errcode(ERRCODE_NOT_NULL_VIOLATION),
+			 errmsg("a row of table \"%s\" belongs to no workspace",
+					RelationGetRelationName(guard->rel)),
+			 errhint("Give column \"%s\" a value, or narrow the context to one workspace with forge_comm.pin_workspace().",
+					 NameStr(TupleDescAttr(guard->desc, guard->rule->workspace - 1)->attname)),
+			 errtablecol(guard->rel, guard->rule->workspace)));
+	return 0;
 }
 
-/* Is a value of one column the same in both rows? */
+/* Does the row make a workspace that is not there yet? */
 static bool
-same_value(const GuardState *guard, AttrNumber a, HeapTuple left, AttrNumber b, HeapTuple right)
+founds_workspace(const GuardState *guard, int64 workspace)
 {
-	Form_pg_attribute attr = TupleDescAttr(guard->desc, a - 1);
-	bool leftnull;
-	bool rightnull;
-	Datum leftvalue = heap_getattr(left, a, guard->desc, &leftnull);
-	Datum rightvalue = heap_getattr(right, b, guard->desc, &rightnull);
-
-	if (leftnull || rightnull)
-		return leftnull && rightnull;
-	return attr->atttypid == TupleDescAttr(guard->desc, b - 1)->atttypid &&
-		   datum_image_eq(leftvalue, rightvalue, attr->attbyval, attr->attlen);
+	return guard->rule->founding && memberships_are_of(RelationGetRelid(guard->rel)) &&
+		   founding_begin(&guard->rule->by_id, guard->rule->workspace_type, workspace);
 }
 
-/* Does an update leave the columns of a foreign key as they were? */
-static bool
-same_key(const GuardState *guard, const ForeignKey *key, HeapTuple old, HeapTuple new)
+static HeapTuple
+fill_workspace(const GuardState *guard, HeapTuple tuple)
 {
-	for (int i = 0; i < key->parent.nkeys; i++)
-	{
-		if (!same_value(guard, key->columns[i], old, key->columns[i], new))
-			return false;
-	}
-	return true;
+	const TenancyRule *rule = guard->rule;
+	Datum value = id_to_datum(missing_workspace(guard, tuple), rule->workspace_type);
+	int attnum = rule->workspace;
+	bool isnull = false;
+
+	return heap_modify_tuple_by_cols(tuple, guard->desc, 1, &attnum, &value, &isnull);
 }
 
-/* Does a row reference itself? */
+/* ------------------------------------------------------------ replaced rows */
+
 static bool
-is_own_parent(const GuardState *guard, const ForeignKey *key, HeapTuple tuple)
+was_elsewhere(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	if (key->parent.relid != RelationGetRelid(guard->rel))
-		return false;
-	for (int i = 0; i < key->parent.nkeys; i++)
-	{
-		if (!same_value(guard, key->columns[i], tuple, key->parent.attnums[i], tuple))
-			return false;
-	}
-	return true;
+	IdColumns *workspace = (IdColumns *) arg;
+	bool isnull;
+	Datum value;
+
+	if (HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_data->t_infomask) ||
+		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(tuple->t_data)))
+		return true;
+	value = heap_getattr(tuple, workspace->attnums[0], desc, &isnull);
+	workspace->found = !isnull &&
+					   id_from_datum(value, TupleDescAttr(desc, workspace->attnums[0] - 1)->atttypid) !=
+						   workspace->values[0];
+	return !workspace->found;
 }
 
 /*
- * Every row referenced must be of the row's own workspace.  Referential
- * checks bypass row security, so nobody else asks.
+ * A key that this transaction has taken from a row must not turn up in another
+ * workspace: PostgreSQL would let the rows that referenced the old one
+ * reference the new.
  */
 static void
-check_references(const GuardState *guard, HeapTuple old, HeapTuple new, int64 workspace)
+check_not_replaced(const GuardState *guard, HeapTuple tuple, int64 workspace)
 {
-	for (int i = 0; i < guard->rule->nreferences; i++)
+	for (int i = 0; i < guard->rule->nkeys; i++)
 	{
-		const ForeignKey *key = &guard->rule->references[i];
+		const LookupKey *key = &guard->rule->keys[i];
+		IdColumns elsewhere = {
+			.n = 1,
+			.attnums = { guard->rule->workspace },
+			.values = { workspace }
+		};
 		Datum values[INDEX_MAX_KEYS];
+		bool isnull = false;
 
-		if ((old && same_key(guard, key, old, new)) ||
-			is_own_parent(guard, key, new) ||
-			!key_values(guard, new, key, values))
+		for (int j = 0; j < key->nkeys && !isnull; j++)
+			values[j] = heap_getattr(tuple, key->attnums[j], guard->desc, &isnull);
+		if (isnull)
 			continue;
-		(void) parent_workspace(guard, key, values, &workspace);
+		lookup_each(key, values, SnapshotAny, was_elsewhere, &elsewhere);
+		if (elsewhere.found)
+			ereport(ERROR,
+					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+					 errmsg("a key of table \"%s\" cannot pass from one workspace to another in one transaction",
+							RelationGetRelationName(guard->rel)),
+					 errhint("Insert the row with another key.")));
 	}
 }
+
+static bool
+changes_key(const GuardState *guard, HeapTuple old, HeapTuple new)
+{
+	for (int i = 0; i < guard->rule->nkeys; i++)
+	{
+		const LookupKey *key = &guard->rule->keys[i];
+
+		for (int j = 0; j < key->nkeys; j++)
+		{
+			if (!same_value(guard, key->attnums[j], old, key->attnums[j], new))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void
+note_freed_key(void)
+{
+	keys_freed_in = compat_local_xid();
+}
+
+static bool
+keys_were_freed(void)
+{
+	return keys_freed_in == compat_local_xid();
+}
+
+/* ------------------------------------------------------------------ guards */
 
 /* A row that is new, or had no workspace until now. */
 static HeapTuple
@@ -267,50 +164,59 @@ guard_insert(const GuardState *guard, HeapTuple new)
 
 	if (isnull)
 	{
-		int attnum = rule->workspace;
-		bool setnull = false;
-
-		workspace = missing_workspace(guard, new);
-		value = id_to_datum(workspace, rule->workspace_type);
-		new = heap_modify_tuple_by_cols(new, guard->desc, 1, &attnum, &value, &setnull);
+		new = fill_workspace(guard, new);
+		value = heap_getattr(new, rule->workspace, guard->desc, &isnull);
 	}
-	else
-	{
-		workspace = id_from_datum(value, rule->workspace_type);
-		if (!may_write_to(guard, workspace))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("new row violates row-level security policy for table \"%s\"",
-							RelationGetRelationName(guard->rel))));
-	}
-	check_references(guard, NULL, new, workspace);
+	workspace = id_from_datum(value, rule->workspace_type);
+	if (!may_write_to(guard, workspace) && !founds_workspace(guard, workspace))
+		refuse_row(guard);
+	check_references(guard, NULL, new);
+	if (keys_were_freed())
+		check_not_replaced(guard, new, workspace);
 	return new;
 }
 
 static void
-refuse_move(const GuardState *guard)
+refuse_change(const GuardState *guard, AttrNumber attnum)
 {
+	if (attnum == guard->rule->workspace)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("a row of table \"%s\" cannot change its workspace",
+						RelationGetRelationName(guard->rel)),
+				 errhint("Insert a copy there, and delete the row here.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("a row of table \"%s\" cannot change its workspace",
-					RelationGetRelationName(guard->rel)),
-			 errhint("Insert a copy there, and delete the row here.")));
+			 errmsg("a row of table \"%s\" cannot change its column \"%s\"",
+					RelationGetRelationName(guard->rel),
+					NameStr(TupleDescAttr(guard->desc, attnum - 1)->attname)),
+			 errdetail("Rows that reference each other have the same value there."),
+			 errhint("Insert a copy with the other value, and delete the row.")));
 }
 
 static HeapTuple
 guard_update(const GuardState *guard, HeapTuple old, HeapTuple new)
 {
-	AttrNumber attnum = guard->rule->workspace;
-	bool oldnull,
-		newnull;
-	Datum oldvalue = heap_getattr(old, attnum, guard->desc, &oldnull);
-	Datum newvalue = heap_getattr(new, attnum, guard->desc, &newnull);
+	const TenancyRule *rule = guard->rule;
+	bool isnull;
+	Datum workspace = heap_getattr(old, rule->workspace, guard->desc, &isnull);
 
-	if (oldnull)
+	if (isnull)
 		return guard_insert(guard, new);
-	if (newnull || oldvalue != newvalue)
-		refuse_move(guard);
-	check_references(guard, old, new, id_from_datum(newvalue, guard->rule->workspace_type));
+	if (!same_value(guard, rule->workspace, old, rule->workspace, new))
+		refuse_change(guard, rule->workspace);
+	for (int i = 0; i < rule->nsame; i++)
+	{
+		if (!same_value(guard, rule->same[i], old, rule->same[i], new))
+			refuse_change(guard, rule->same[i]);
+	}
+	check_references(guard, old, new);
+	if (changes_key(guard, old, new))
+	{
+		if (keys_were_freed())
+			check_not_replaced(guard, new, id_from_datum(workspace, rule->workspace_type));
+		note_freed_key();
+	}
 	return new;
 }
 
@@ -330,8 +236,9 @@ guard_truncate(Relation rel)
 PG_FUNCTION_INFO_V1(forge_comm_tenancy_guard);
 
 /*
- * Trigger: BEFORE INSERT OR UPDATE FOR EACH ROW, with the arguments
- * "workspace_column=..." and perhaps "via=...", and BEFORE TRUNCATE.
+ * Trigger: BEFORE INSERT OR UPDATE OR DELETE FOR EACH ROW, with the arguments
+ * "workspace_column=..." and perhaps "via=...", "same=...", "founding=...",
+ * and BEFORE TRUNCATE.
  *
  * Fills the workspace of a row that names none, from the row that "via"
  * references or from the pinned workspace.  A row keeps its workspace, and
@@ -357,16 +264,20 @@ forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 
 	guard.desc = RelationGetDescr(guard.rel);
 	guard.rule = rules_of(guard.rel)->tenancy;
-	if (guard.rule == NULL || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
-		TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	if (guard.rule == NULL || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("tenancy_guard() must be called by the row trigger \"forge_comm_tenancy\""),
 				 errhint("Call forge_comm.enable_tenancy().")));
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	{
+		note_freed_key();
+		PG_RETURN_POINTER(trigger->tg_trigtuple);
+	}
+
 	/* referential actions are exempt from policies, and so from ours */
 	guard.bypassed = context_bypassed() || InNoForceRLSOperation();
 	guard.parents = parent_slots(fcinfo);
-
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		PG_RETURN_POINTER(guard_update(&guard, trigger->tg_trigtuple,
 									   trigger->tg_newtuple));

@@ -80,13 +80,16 @@ COMMENT ON FUNCTION forge_comm.tenancy_parent(regclass, name) IS
 -- parent does: the parent's own policies decide.
 CREATE FUNCTION forge_comm.tenancy_expression(member regclass, workspace_column name, via name DEFAULT NULL,
                                               parent regclass DEFAULT NULL, key_column name DEFAULT NULL,
-                                              parent_column name DEFAULT NULL)
+                                              parent_column name DEFAULT NULL, founding boolean DEFAULT false)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   -- The child is named with its schema: no alias can stand in for it then.
-  SELECT CASE WHEN parent IS NULL
+  SELECT CASE WHEN founding
+              THEN format('forge_comm.in_workspace(%I, %L::pg_catalog.regclass)', workspace_column,
+                          format('%I.%I', n.nspname, c.relname))
+              WHEN parent IS NULL
               THEN format('forge_comm.in_workspace(%I)', workspace_column)
               ELSE format('forge_comm.in_workspace(CASE WHEN %1$s.%2$I IS NULL'
                           ' THEN (SELECT p.%3$I FROM %4$s AS p WHERE p.%5$I OPERATOR(pg_catalog.=) %1$s.%6$I)'
@@ -97,42 +100,57 @@ AS $$
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
    WHERE c.oid = member
 $$;
-COMMENT ON FUNCTION forge_comm.tenancy_expression(regclass, name, name, regclass, name, name) IS
+COMMENT ON FUNCTION forge_comm.tenancy_expression(regclass, name, name, regclass, name, name, boolean) IS
   'What the policies of a table ask of a row';
 
 -- Row security asks the table named in the query, so every member of the
 -- family needs the policies.  The permissive one says no more than the
 -- restrictive: the planner merges them, and with the extension both go.  It is
 -- left out where the application has permissive policies of its own.
-CREATE FUNCTION forge_comm.protect_member(member regclass, workspace_column name, expression text)
+CREATE FUNCTION forge_comm.protect_member(member regclass, condition text, check_condition text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  check_expression text := forge_comm.tenancy_expression(member, workspace_column);
-  was text := (SELECT nullif(concat_ws(' ', CASE WHEN c.relrowsecurity THEN 'enabled' END,
-                                       CASE WHEN c.relforcerowsecurity THEN 'forced' END), '')
-                 FROM pg_class AS c WHERE c.oid = member);
+  clauses text := format('USING (%s) WITH CHECK (%s)', condition, check_condition);
 BEGIN
-  -- First, since it tells the event trigger that the member is looked after.
-  -- It also keeps in mind what row security there was.
-  PERFORM forge_comm.create_truncate_trigger(member, 'tenancy', 'tenancy_guard', was);
-  EXECUTE format('CREATE POLICY forge_comm_tenancy ON %s AS RESTRICTIVE USING (%s) WITH CHECK (%s)',
-                 member, expression, check_expression);
-  EXECUTE format('COMMENT ON POLICY forge_comm_tenancy ON %s IS %L', member,
-                 'No row of a workspace that is not in scope, whatever other policies say');
+  -- First, since its trigger tells the event trigger that the member is looked after.
+  PERFORM forge_comm.force_row_security(member, 'tenancy', 'tenancy_guard');
+  PERFORM forge_comm.create_policy(member, 'forge_comm_tenancy', 'AS RESTRICTIVE ' || clauses,
+                                   'No row of a workspace that is not in scope, whatever other policies say');
   IF NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = member AND p.polpermissive) THEN
-    EXECUTE format('CREATE POLICY forge_comm_access ON %s USING (%s) WITH CHECK (%s)',
-                   member, expression, check_expression);
-    EXECUTE format('COMMENT ON POLICY forge_comm_access ON %s IS %L', member,
-                   'Every row of the workspaces in scope; replace it to allow less');
+    PERFORM forge_comm.create_policy(member, 'forge_comm_access', clauses,
+                                     'Every row of the workspaces in scope; replace it to allow less');
   END IF;
-  EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', member);
 END
 $$;
-COMMENT ON FUNCTION forge_comm.protect_member(regclass, name, text) IS
+COMMENT ON FUNCTION forge_comm.protect_member(regclass, text, text) IS
   'Put a table or one of its children under the policies of tenancy';
+
+-- Who may not write gets the errors and the silence that row security gives.
+CREATE FUNCTION forge_comm.create_role_policies(member regclass, workspace_column name, roles text[], founding boolean)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  condition text := format('forge_comm.has_role(%I, VARIADIC %L::pg_catalog.text[])', workspace_column, roles);
+  meaning text := 'Only these roles write rows of a workspace';
+BEGIN
+  -- Who may found a workspace has no role in it yet.
+  IF NOT founding THEN
+    PERFORM forge_comm.create_policy(member, 'forge_comm_write_insert',
+                                     format('AS RESTRICTIVE FOR INSERT WITH CHECK (%s)', condition), meaning);
+  END IF;
+  PERFORM forge_comm.create_policy(member, 'forge_comm_write_update',
+                                   format('AS RESTRICTIVE FOR UPDATE USING (%s)', condition), meaning);
+  PERFORM forge_comm.create_policy(member, 'forge_comm_write_delete',
+                                   format('AS RESTRICTIVE FOR DELETE USING (%s)', condition), meaning);
+END
+$$;
+COMMENT ON FUNCTION forge_comm.create_role_policies(regclass, name, text[], boolean) IS
+  'Let only some roles write the rows of a table';
 
 CREATE FUNCTION forge_comm.alter_policies(member regclass, expression text)
 RETURNS void
@@ -160,22 +178,15 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   policy name;
-  was text := (SELECT split_part(split_part(encode(t.tgargs, 'escape'), '\000', 1), '=', 2)
-                 FROM pg_trigger AS t
-                WHERE t.tgrelid = member AND t.tgname = 'forge_comm_tenancy_truncate');
 BEGIN
   FOR policy IN
     SELECT p.polname FROM pg_policy AS p
-     WHERE p.polrelid = member AND p.polname IN ('forge_comm_tenancy', 'forge_comm_access')
+     WHERE p.polrelid = member AND (p.polname IN ('forge_comm_tenancy', 'forge_comm_access')
+                                    OR starts_with(p.polname::text, 'forge_comm_write_'))
   LOOP
     EXECUTE format('DROP POLICY %I ON %s', policy, member);
   END LOOP;
-  IF was IS NULL OR was NOT LIKE '%forced' THEN
-    EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', member);
-  END IF;
-  IF was NOT LIKE 'enabled%' THEN
-    EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', member);
-  END IF;
+  PERFORM forge_comm.restore_row_security(member, 'tenancy');
 END
 $$;
 COMMENT ON FUNCTION forge_comm.unprotect_member(regclass) IS
@@ -233,22 +244,109 @@ $$;
 COMMENT ON FUNCTION forge_comm.ensure_tenancy_index(regclass, name) IS
   'Make an index on the workspace column unless a btree index is led by it';
 
+-- ------------------------------------------------------- references, founding
+
+-- Columns that references agree in never change; so both sides must keep them.
+CREATE FUNCTION forge_comm.check_same(rel regclass, same name[])
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  column_name name;
+  careless regclass;
+BEGIN
+  FOREACH column_name IN ARRAY same LOOP
+    PERFORM forge_comm.check_written_column(rel, column_name, '{smallint,integer,bigint}');
+    IF NOT EXISTS (SELECT FROM pg_constraint AS c
+                    WHERE c.conrelid = rel AND c.contype = 'f'
+                      AND forge_comm.column_type(c.confrelid, column_name) IS NOT NULL
+                      AND (c.confrelid = rel
+                           OR forge_comm.rule_options(c.confrelid, 'forge_comm_tenancy', 'tenancy_guard') IS NOT NULL)) THEN
+      RAISE EXCEPTION 'table % references no table under tenancy with a column %', rel, quote_ident(column_name)
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'The argument "same" names columns that a row has in common with the rows it references.';
+    END IF;
+    SELECT c.confrelid INTO careless
+      FROM pg_constraint AS c,
+           forge_comm.rule_options(c.confrelid, 'forge_comm_tenancy', 'tenancy_guard') AS o
+     WHERE c.conrelid = rel AND c.contype = 'f' AND c.confrelid <> rel
+       AND o IS NOT NULL AND forge_comm.column_type(c.confrelid, column_name) IS NOT NULL
+       AND NOT column_name = ANY (coalesce((o ->> 'same')::name[], '{}'))
+     LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'column % of table % may change', quote_ident(column_name), careless
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              HINT = format('Enable tenancy there with the argument "same" naming it, before table %s.', rel);
+    END IF;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.check_same(regclass, name[]) IS
+  'An error unless the rows of a table can be kept alike with those they reference';
+
+CREATE FUNCTION forge_comm.check_founding(rel regclass, workspace_column name, via name)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF via IS NOT NULL
+     OR NOT EXISTS (SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                     WHERE i.indrelid = rel AND i.indisprimary AND i.indimmediate AND i.indnkeyatts = 1
+                       AND a.attname = workspace_column)
+     OR EXISTS (SELECT FROM pg_constraint AS c JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
+                 WHERE c.conrelid = rel AND c.contype = 'f' AND a.attname = workspace_column)
+     OR (SELECT count(*) > 1 FROM forge_comm.family(rel)) THEN
+    RAISE EXCEPTION 'table % is not the table of workspaces', rel
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Users found workspaces in an ordinary table without children, whose workspace_column is its primary key and references nothing.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.check_founding(regclass, name, name) IS
+  'An error unless users can found workspaces in a table';
+
+CREATE FUNCTION forge_comm.founding_done()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'forge_comm_founding_done'
+LANGUAGE c;
+COMMENT ON FUNCTION forge_comm.founding_done() IS
+  'Trigger: takes a workspace that was made into the scope of its maker';
+
+CREATE FUNCTION forge_comm.create_founding_trigger(rel regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  EXECUTE format('CREATE TRIGGER forge_comm_founding AFTER INSERT ON %s FOR EACH ROW EXECUTE FUNCTION forge_comm.founding_done()', rel);
+  EXECUTE format('COMMENT ON TRIGGER forge_comm_founding ON %s IS %L', rel, 'Made by forge_comm.enable_tenancy()');
+END
+$$;
+COMMENT ON FUNCTION forge_comm.create_founding_trigger(regclass) IS
+  'Create the trigger that lets users found workspaces';
+
 -- ------------------------------------------------------- enable and disable
 
 CREATE FUNCTION forge_comm.enable_tenancy(rel regclass, workspace_column name DEFAULT 'workspace_id',
-                                          via name DEFAULT NULL)
+                                          via name DEFAULT NULL, write_roles text[] DEFAULT NULL,
+                                          same name[] DEFAULT NULL, founding boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  options jsonb := jsonb_build_object('workspace_column', workspace_column, 'via', via);
+  options jsonb := jsonb_build_object('workspace_column', workspace_column, 'via', via,
+                                      'write_roles', write_roles::text, 'same', same::text,
+                                      'founding', CASE WHEN founding THEN 'true' END);
   parent regclass;
   key_column name;
   parent_column name;
   added boolean := false;
   nullable boolean;
   unfilled boolean := false;
+  check_condition text;
   member record;
 BEGIN
   PERFORM forge_comm.claim_table(rel);
@@ -256,6 +354,15 @@ BEGIN
     RETURN;
   END IF;
   PERFORM forge_comm.drop_leftovers(rel);
+  IF write_roles IS NOT NULL THEN
+    PERFORM forge_comm.check_roles(write_roles, 'write_roles');
+  END IF;
+  IF founding THEN
+    PERFORM forge_comm.check_founding(rel, workspace_column, via);
+  END IF;
+  IF same IS NOT NULL THEN
+    PERFORM forge_comm.check_same(rel, same);
+  END IF;
 
   IF via IS NOT NULL THEN
     PERFORM forge_comm.check_column(rel, via, ARRAY[forge_comm.column_type(rel, via)]);
@@ -291,17 +398,25 @@ BEGIN
         PERFORM forge_comm.tenancy_parent(member.rel, via);
       END IF;
       PERFORM forge_comm.create_rule_trigger(
-        member.rel, 'tenancy', 'INSERT OR UPDATE', 'tenancy_guard',
+        member.rel, 'tenancy', 'INSERT OR UPDATE OR DELETE', 'tenancy_guard',
         CASE WHEN member.rel = enable_tenancy.rel THEN options
              ELSE options - 'added' END);
     END IF;
+    check_condition := forge_comm.tenancy_expression(member.rel, workspace_column, founding => founding);
     PERFORM forge_comm.protect_member(
-      member.rel, workspace_column,
+      member.rel,
       CASE WHEN unfilled
            THEN forge_comm.tenancy_expression(member.rel, workspace_column, via, parent,
                                               key_column, parent_column)
-           ELSE forge_comm.tenancy_expression(member.rel, workspace_column) END);
+           ELSE check_condition END,
+      check_condition);
+    IF write_roles IS NOT NULL THEN
+      PERFORM forge_comm.create_role_policies(member.rel, workspace_column, write_roles, founding);
+    END IF;
   END LOOP;
+  IF founding THEN
+    PERFORM forge_comm.create_founding_trigger(rel);
+  END IF;
 
   IF unfilled THEN
     RAISE NOTICE 'rows of table % are still to be given their workspace', rel
@@ -311,7 +426,7 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION forge_comm.enable_tenancy(regclass, name, name) IS
+COMMENT ON FUNCTION forge_comm.enable_tenancy(regclass, name, name, text[], name[], boolean) IS
   'Show and write rows of a table only in the workspaces of the context';
 
 CREATE FUNCTION forge_comm.disable_tenancy(rel regclass, drop_column boolean DEFAULT false)
@@ -322,6 +437,7 @@ AS $$
 DECLARE
   options jsonb;
   child regclass;
+  dependent text;
   member regclass;
 BEGIN
   PERFORM forge_comm.claim_table(rel);
@@ -344,10 +460,21 @@ BEGIN
             HINT = 'Disable tenancy there first.';
   END IF;
 
+  SELECT r.capability INTO dependent FROM forge_comm.rules(rel) AS r
+   WHERE r.capability IN ('privacy', 'authorship') LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION '% is enabled on table %, and needs its workspaces', dependent, rel
+      USING ERRCODE = 'dependent_objects_still_exist',
+            HINT = format('Call forge_comm.disable_%s() first.', dependent);
+  END IF;
+
   FOR member IN SELECT f.member FROM forge_comm.family(rel) AS f LOOP
     PERFORM forge_comm.unprotect_member(member);
   END LOOP;
   PERFORM forge_comm.drop_rule_triggers(rel, 'tenancy');
+  IF options ? 'founding' THEN
+    EXECUTE format('DROP TRIGGER IF EXISTS forge_comm_founding ON %s', rel);
+  END IF;
   PERFORM forge_comm.drop_indexes(rel, 'tenancy');
   IF EXISTS (SELECT FROM pg_constraint AS c
               WHERE c.conrelid = rel AND c.conname = 'forge_comm_workspace_filled') THEN

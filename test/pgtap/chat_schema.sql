@@ -108,12 +108,12 @@ SELECT lives_ok('INSERT INTO "Our chat".users (email, display_name) VALUES (''a@
 SELECT set_eq($$SELECT format('%s: %s %s', c.relname, r.capability, coalesce(r.options ->> 'via', r.options ->> 'workspace_column'))
                   FROM pg_class AS c, forge_comm.rules(c.oid) AS r
                  WHERE c.relnamespace = '"Our chat"'::regnamespace AND c.relkind = 'r'$$, ARRAY[
-  'users: timestamps ', 'users: soft_delete ',
+  'users: directory ', 'users: timestamps ', 'users: soft_delete ',
   'workspaces: tenancy id', 'workspaces: timestamps ',
   'memberships: tenancy workspace_id', 'memberships: timestamps ',
-  'channels: tenancy workspace_id', 'channels: timestamps ',
-  'channel_memberships: tenancy channel_id', 'channel_memberships: timestamps ',
-  'messages: tenancy channel_id', 'messages: timestamps ', 'messages: soft_delete '], 'what is enabled');
+  'channels: tenancy workspace_id', 'channels: privacy ', 'channels: timestamps ',
+  'channel_memberships: tenancy channel_id', 'channel_memberships: privacy channel_id', 'channel_memberships: timestamps ',
+  'messages: tenancy channel_id', 'messages: privacy channel_id', 'messages: authorship ', 'messages: timestamps ', 'messages: soft_delete '], 'what is enabled');
 SELECT has_function('Our chat', 'get_messages', '{bigint,integer,integer}'::name[]);
 SELECT is((SELECT count(*) FROM "Our chat".get_messages(1)), 1::bigint, 'a page of a channel');
 

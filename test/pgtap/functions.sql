@@ -15,7 +15,7 @@ SELECT p.oid, p.proname, l.lanname, p.provolatile, p.proparallel, p.proisstrict,
 SELECT set_eq($$
   SELECT format('%s(%s) %s', f.proname, pg_get_function_arguments(f.oid), coalesce(pg_get_function_result(f.oid), 'procedure'))
     FROM functions AS f
-   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$)'
+   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$)'
      AND f.proname NOT IN ('in_workspace_support', 'settings_changed', 'settle_filled')
 $$, ARRAY[
   'set_context(user_id bigint DEFAULT NULL::bigint, workspace_id bigint DEFAULT NULL::bigint, is_local boolean DEFAULT true) void',
@@ -27,6 +27,12 @@ $$, ARRAY[
   'in_workspace(workspace_id bigint) boolean',
   'in_workspace(workspace_id integer) boolean',
   'in_workspace(workspace_id smallint) boolean',
+  'in_workspace(workspace_id bigint, founded_in regclass) boolean',
+  'in_workspace(workspace_id integer, founded_in regclass) boolean',
+  'in_workspace(workspace_id smallint, founded_in regclass) boolean',
+  'can_access(rel regclass, id bigint) boolean',
+  'knows_user(id bigint) boolean',
+  'is_current_user(id bigint) boolean',
   'has_role(workspace_id bigint, VARIADIC roles text[]) boolean',
   'context(OUT user_id bigint, OUT workspace_ids bigint[], OUT roles text[], OUT service_reason text) record',
   'use_memberships(rel regclass, user_column name DEFAULT ''user_id''::name, workspace_column name DEFAULT ''workspace_id''::name, role_column name DEFAULT NULL::name, active text DEFAULT NULL::text) void',
@@ -35,7 +41,7 @@ $$, ARRAY[
   'revoke_app(role regrole) void',
   'grant_owner(role regrole) void',
   'revoke_owner(role regrole) void',
-  'enable_tenancy(rel regclass, workspace_column name DEFAULT ''workspace_id''::name, via name DEFAULT NULL::name) void',
+  'enable_tenancy(rel regclass, workspace_column name DEFAULT ''workspace_id''::name, via name DEFAULT NULL::name, write_roles text[] DEFAULT NULL::text[], same name[] DEFAULT NULL::name[], founding boolean DEFAULT false) void',
   'disable_tenancy(rel regclass, drop_column boolean DEFAULT false) void',
   'backfill(IN rel regclass, IN batch_size integer DEFAULT 10000, INOUT filled bigint DEFAULT 0, INOUT batches bigint DEFAULT 0) procedure',
   'enable_timestamps(rel regclass, created_at name DEFAULT ''created_at''::name, updated_at name DEFAULT ''updated_at''::name, created_by name DEFAULT NULL::name, updated_by name DEFAULT NULL::name, ignore name[] DEFAULT ''{}''::name[]) void',
@@ -45,6 +51,13 @@ $$, ARRAY[
   'restore(rel regclass, id anycompatible) bigint',
   'enable_messages(rel regclass, channel name DEFAULT ''channel_id''::name, created_at name DEFAULT ''created_at''::name, deleted_at name DEFAULT NULL::name, function_name name DEFAULT ''get_messages''::name) void',
   'disable_messages(rel regclass) void',
+  'enable_privacy(channels regclass, private text, members regclass, member_channel name DEFAULT ''channel_id''::name, member_user name DEFAULT ''user_id''::name, children regclass[] DEFAULT ''{}''::regclass[], creator name DEFAULT NULL::name, active text DEFAULT NULL::text) void',
+  'enable_privacy(rel regclass, via name) void',
+  'disable_privacy(rel regclass) void',
+  'enable_directory(rel regclass, id name DEFAULT ''id''::name) void',
+  'disable_directory(rel regclass) void',
+  'enable_authorship(rel regclass, author name DEFAULT ''user_id''::name, moderators text[] DEFAULT ''{owner,admin}''::text[]) void',
+  'disable_authorship(rel regclass) void',
   'create_chat_schema(schema_name name) void',
   'rules(rel regclass) TABLE(capability text, options jsonb)'
 ], 'the public functions');
@@ -52,22 +65,25 @@ $$, ARRAY[
 -- What the planner may do with them. Whatever reads the context is STABLE:
 -- an IMMUTABLE one would carry one tenant's answer into another's plan.
 SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
-              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment'], 'IMMUTABLE is what looks at its arguments only');
+              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_roles'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
-              ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'rule_options'],
+              ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'rule_options',
+                    'can_access', 'can_enter', 'knows_user', 'is_current_user'],
               'STABLE in C is what reads the context or the catalogue');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_)''
                     AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
-SELECT set_eq('SELECT oid::regprocedure::text FROM functions WHERE proleakproof',
-              ARRAY['forge_comm.in_workspace(bigint)', 'forge_comm.in_workspace(integer)', 'forge_comm.in_workspace(smallint)'],
-              'LEAKPROOF is in_workspace() alone');
+SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proleakproof',
+              ARRAY['in_workspace', 'can_access', 'can_enter', 'knows_user', 'is_current_user'],
+              'LEAKPROOF is what policies ask');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
-                    'page_limit', 'page_offset', 'rules', 'rule_options', 'object_name', 'index_comment'],
+                    'page_limit', 'page_offset', 'rules', 'rule_options', 'object_name', 'index_comment',
+                    'can_access', 'can_enter', 'knows_user', 'is_current_user'],
               'PARALLEL SAFE is what reads only');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proparallel = ''r''', 'no function is PARALLEL RESTRICTED');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
-              ARRAY['in_workspace', 'in_workspace_support', 'has_role', 'rule_options', 'backfill_blocks'],
+              ARRAY['in_workspace', 'in_workspace_support', 'has_role', 'rule_options', 'backfill_blocks',
+                    'can_enter', 'privacy_support', 'check_privacy', 'knows_user', 'is_current_user'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],
