@@ -25,6 +25,8 @@ $app->admin(q{
 	INSERT INTO chat.channels (workspace_id, name) VALUES (1, 'general'), (2, 'general');
 	INSERT INTO chat.messages (workspace_id, channel_id, user_id, body)
 	VALUES (1, 1, 1, 'a'), (2, 2, 1, 'b'), (2, 2, 1, 'c');
+	INSERT INTO chat.channels (workspace_id, name, is_private) VALUES (2, 'secret', true);
+	INSERT INTO chat.messages (channel_id, body) VALUES (3, 'd');
 });
 $app->as(1, 1, 'DELETE FROM messages WHERE id = 2');
 
@@ -87,8 +89,10 @@ sub enforced
 				SELECT string_agg(body, '' ORDER BY id) FROM chat.get_messages(2);
 				SELECT count(*) FROM chat.get_messages(1)}),
 			"2\nbc\n0", 'the chat schema is one tenant at a time');
+		is( $app->as(2, 2, q{SELECT chat.can_access_channel(2), chat.can_access_channel(3)}),
+			't|f', 'private channels stay private');
 		$app->refused_as(2, 2,
-			"INSERT INTO chat.messages (channel_id, user_id, body) VALUES (1, 1, 'x')",
+			"INSERT INTO chat.messages (channel_id, body) VALUES (1, 'x')",
 			'23503', 'with the same guard');
 	};
 	return;
