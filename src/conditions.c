@@ -116,7 +116,8 @@ condition_prepare(Relation rel, const char *option, const char *text)
 
 	condition->state = ExecInitExpr(expr, NULL);
 	condition->econtext = CreateStandaloneExprContext();
-	condition->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
+	/* with the values of columns that were added to older rows without touching them */
+	condition->slot = MakeSingleTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(rel)),
 											   &TTSOpsHeapTuple);
 	return condition;
 }
