@@ -134,6 +134,7 @@ index_serves(Oid indexid, const AttrNumber *attnums, int n, bool unique, LookupK
 
 		key->attnums[i] = form->indkey.values[i];
 		key->argtypes[i] = type;
+		key->casts[i] = InvalidOid;
 		key->collations[i] = index->rd_indcollation[i];
 		key->equals[i] = get_opcode(get_opfamily_member(index->rd_opfamily[i], type, type,
 														BTEqualStrategyNumber));
@@ -323,6 +324,17 @@ find_referenced(Search *search, Snapshot snapshot)
 	return ((IdColumns *) search->arg)->found;
 }
 
+/* The values of a foreign key, of the types that the comparison takes. */
+static void
+convert_values(const LookupKey *key, const Datum *values, Datum *compared)
+{
+	for (int i = 0; i < key->nkeys; i++)
+		compared[i] = OidIsValid(key->casts[i]) ?
+						  OidFunctionCall3(key->casts[i], values[i],
+										   Int32GetDatum(-1), BoolGetDatum(false)) :
+						  values[i];
+}
+
 /*
  * Id columns of the row that a foreign key references; false if there is no
  * such row.  The latest snapshot finds it even while others update it; what
@@ -333,15 +345,17 @@ find_referenced(Search *search, Snapshot snapshot)
 bool
 lookup_referenced(const LookupKey *key, const Datum *values, bool lock, IdColumns *columns)
 {
+	Datum compared[INDEX_MAX_KEYS];
 	Search search = {
 		.key = key,
-		.values = values,
+		.values = compared,
 		.lock = lock,
 		.callback = take_columns,
 		.arg = columns
 	};
 	Snapshot latest = RegisterSnapshot(GetLatestSnapshot());
 
+	convert_values(key, values, compared);
 	columns->found = false;
 	(void) (find_referenced(&search, latest) || find_referenced(&search, SnapshotSelf));
 	UnregisterSnapshot(latest);

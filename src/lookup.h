@@ -18,6 +18,7 @@ typedef struct LookupKey
 	int nkeys;
 	AttrNumber attnums[INDEX_MAX_KEYS]; /* the table's columns */
 	Oid argtypes[INDEX_MAX_KEYS]; /* types of the values compared */
+	Oid casts[INDEX_MAX_KEYS]; /* functions that make them of the values given, or 0 */
 	Oid collations[INDEX_MAX_KEYS];
 	RegProcedure equals[INDEX_MAX_KEYS]; /* column = value */
 } LookupKey;

@@ -15,6 +15,7 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -83,6 +84,25 @@ is_btree(Oid index)
 	return btree;
 }
 
+/*
+ * Compare one column of the parent as the foreign key does: where no operator
+ * takes both types, the referencing value is converted first, such as integer
+ * to numeric.
+ */
+static void
+compare_as_key_does(const ForeignKeyCacheInfo *info, int position, LookupKey *key, int i)
+{
+	Oid equals = info->conpfeqop[position];
+	Oid given = get_atttype(info->conrelid, info->conkey[position]);
+	Oid left;
+
+	op_input_types(equals, &left, &key->argtypes[i]);
+	key->equals[i] = get_opcode(equals);
+	if (find_coercion_pathway(key->argtypes[i], given, COERCION_IMPLICIT,
+							  &key->casts[i]) != COERCION_PATH_FUNC)
+		key->casts[i] = InvalidOid;
+}
+
 /* Fill in how the parent of a foreign key is found in the key's own index. */
 static void
 foreign_key_lookup(const ForeignKeyCacheInfo *info, LookupKey *key)
@@ -104,15 +124,13 @@ foreign_key_lookup(const ForeignKeyCacheInfo *info, LookupKey *key)
 	key->nkeys = info->nkeys;
 	for (int i = 0; i < info->nkeys; i++)
 	{
-		Oid left;
 		Oid type;
 		int32 typmod;
 
 		key->attnums[i] = info->confkey[i];
-		op_input_types(info->conpfeqop[i], &left, &key->argtypes[i]);
 		get_atttypetypmodcoll(info->confrelid, info->confkey[i],
 							  &type, &typmod, &key->collations[i]);
-		key->equals[i] = get_opcode(info->conpfeqop[i]);
+		compare_as_key_does(info, i, key, i);
 	}
 }
 
@@ -255,7 +273,6 @@ composite_via(const ForeignKeyCacheInfo *info, const TenancyRule *rule,
 	ForeignKey *key = palloc0(sizeof(ForeignKey));
 	Relation parent = table_open(info->confrelid, AccessShareLock);
 	bool found = lookup_index(parent, &info->confkey[position], 1, true, &key->parent);
-	Oid left;
 
 	table_close(parent, NoLock);
 	if (!found)
@@ -264,8 +281,7 @@ composite_via(const ForeignKeyCacheInfo *info, const TenancyRule *rule,
 	key->columns[0] = rule->via;
 	key->to = whole->to;
 	key->id = whole->id;
-	op_input_types(info->conpfeqop[position], &left, &key->parent.argtypes[0]);
-	key->parent.equals[0] = get_opcode(info->conpfeqop[position]);
+	compare_as_key_does(info, position, &key->parent, 0);
 	add_agreed(key, rule->workspace, parent_workspace);
 	return key;
 }
