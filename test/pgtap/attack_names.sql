@@ -1,0 +1,181 @@
+-- An attacker makes functions, operators, types and relations with the names
+-- that ours use, where a path finds them first, for a victim with more rights to
+-- run. Each case fails when its guard is taken out.
+SET client_min_messages = error;
+LOAD 'forge_comm';
+
+BEGIN;
+SELECT * FROM no_plan();	-- what is called is generated from the catalogue
+\ir attack.psql
+
+-- --------------------------------------------------- what the catalogue says
+
+CREATE TEMP VIEW functions_of_ours AS
+  SELECT p.oid, p.oid::regprocedure AS function, p.proname, l.lanname, p.proconfig, p.prosrc, p.prosecdef
+    FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
+   WHERE p.pronamespace = 'forge_comm'::regnamespace;
+SELECT is_empty('SELECT function FROM functions_of_ours WHERE prosecdef', 'no function lends its owner''s rights');
+SELECT set_eq('SELECT DISTINCT lanname::text FROM functions_of_ours', '{c,sql,plpgsql}'::text[], 'the languages are C, SQL and PL/pgSQL');
+-- backfill() commits, and restore() runs the application's triggers: neither can
+-- have a SET clause. What they do under a hostile path is shown below.
+SELECT set_eq($$SELECT proname::text FROM functions_of_ours
+                 WHERE lanname <> 'c' AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'$$,
+              '{backfill,restore}'::text[], 'all that is not C pins its path, with pg_temp last');
+SELECT is_empty($$SELECT polname FROM pg_policy WHERE polrelid::regclass::text ~ '^attack'
+                   AND pg_get_expr(coalesce(polqual, polwithcheck), polrelid) !~ '^(forge_comm\.|true)'$$, 'policies name our functions with their schema');
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p
+                   WHERE p.pronamespace = 'attack'::regnamespace
+                     AND (p.prosecdef OR p.prosrc ~ '(?<!\.)\m(page_limit|page_offset|now|coalesce)\M *\(' OR p.prosrc ~ '[^(.]=[^>]')$$,
+                'what enable_messages() makes, to be inlined, names functions and operators with theirs');
+
+-- ------------------------------------------------------------------- the bait
+
+-- Whatever of it is run says so, and counts where no rollback undoes it
+SET ROLE regress_attacker;
+CREATE SEQUENCE evil.touched;
+GRANT USAGE ON SEQUENCE evil.touched TO PUBLIC;
+GRANT USAGE ON SCHEMA evil TO PUBLIC;
+CREATE FUNCTION evil.touch() RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS
+  'BEGIN PERFORM pg_catalog.nextval(''evil.touched''); RAISE EXCEPTION ''pwned by a relation''; END';
+RESET ROLE;
+
+CREATE FUNCTION pg_temp.make_bait(schema text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $make$
+DECLARE
+  body constant text := 'BEGIN PERFORM pg_catalog.nextval(''evil.touched''); RAISE EXCEPTION ''pwned by a %s''; END';
+  types constant regtype[] := '{smallint,integer,bigint,numeric,text,name,oid,regclass,regtype,regprocedure,jsonb,"char",boolean,timestamptz,name[],text[],regtype[]}';
+  sources constant text := (SELECT string_agg(prosrc, ' ') FROM functions_of_ours WHERE lanname <> 'c');
+  f record;
+BEGIN
+  -- functions: ours, those that ours call, and format() for what it is given
+  FOR f IN SELECT DISTINCT p.proname, pg_get_function_identity_arguments(p.oid) AS args, p.prorettype::regtype AS result
+             FROM pg_proc AS p
+            WHERE p.prokind = 'f' AND NOT p.proretset
+              AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype, 'record'::regtype)
+              AND NOT EXISTS (SELECT FROM unnest(p.proargtypes::oid[]) AS a WHERE a::regtype::text ~ '^"?(any|internal|cstring)')
+              AND (p.pronamespace = 'forge_comm'::regnamespace
+                   OR p.pronamespace = 'pg_catalog'::regnamespace
+                      AND (sources ~ ('\m' || p.proname || ' *\(') OR p.proname IN ('int4eq', 'int8eq', 'nameeq', 'oideq', 'texteq')))
+           UNION ALL
+           SELECT 'format', args, 'text'
+             FROM unnest('{text,name,regclass}'::text[]) AS a, unnest('{"",text,name,regclass}'::text[]) AS b,
+                  unnest('{"",text,name,regclass}'::text[]) AS c,
+                  concat_ws(', ', 'text', a, nullif(b, ''), nullif(c, '')) AS args WHERE b <> '' OR c = ''
+  LOOP
+    EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I(%s) RETURNS %s LANGUAGE plpgsql AS %L', schema, f.proname, f.args, f.result, format(body, 'function'));
+  END LOOP;
+  -- relations: of the catalogue, of ours and of the application
+  FOR f IN SELECT c.relname, c.oid::regclass AS rel,
+                  (SELECT string_agg(CASE a.atttypid WHEN 'anyarray'::regtype THEN format('NULL::pg_catalog.text AS %I', a.attname)
+                                                     ELSE format('%I', a.attname) END, ', ' ORDER BY a.attnum)
+                     FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+             FROM pg_class AS c
+            WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind IN ('r', 'v') AND sources ~ ('\m' || c.relname || '\M')
+               OR c.oid IN ('forge_comm.settings'::regclass, 'attack.messages'::regclass, 'attack.channels'::regclass)
+  LOOP
+    EXECUTE format('CREATE VIEW %I.%I AS SELECT %s FROM %s WHERE evil.touch()', schema, f.relname, f.columns, f.rel);
+    EXECUTE format('GRANT ALL ON %I.%I TO PUBLIC', schema, f.relname);
+  END LOOP;
+  FOR f IN SELECT t.name FROM unnest('{name,regclass,regrole,regtype,regprocedure,jsonb,oid,int8,text}'::text[]) AS t (name) LOOP
+    EXECUTE format('CREATE DOMAIN %I.%I AS pg_catalog.text CHECK (evil.touch())', schema, f.name);
+    EXECUTE format('GRANT ALL ON DOMAIN %I.%I TO PUBLIC', schema, f.name);
+  END LOOP;
+  -- operators cannot be reached in pg_temp, as functions cannot; they are there all the same
+  FOR f IN SELECT n.name, l, r, CASE WHEN n.name IN ('||', '->', '->>', '-', '+', '*', '/') THEN 'text' ELSE 'boolean' END AS result
+             FROM unnest('{=,<>,||,->,->>,?,<,<=,>,>=,-,+,*,/,~,~~,@>}'::text[]) AS n (name), unnest(types) AS l, unnest(types) AS r
+            WHERE l = r OR n.name IN ('=', '<>', '||', '-') AND (l IN ('text', 'name', 'oid', 'integer', 'name[]', 'text[]', 'jsonb'))
+                                                            AND (r IN ('text', 'name', 'oid', 'regclass', 'integer', 'bigint'))
+               OR n.name IN ('->', '->>', '?') AND l = 'jsonb'::regtype AND r = 'text'::regtype
+               OR n.name IN ('<', '>', '*', '/', '<=', '>=', '+') AND l IN ('integer', 'bigint', 'numeric') AND r IN ('integer', 'bigint', 'numeric')
+  LOOP
+    EXECUTE format('CREATE OR REPLACE FUNCTION %I.op_%s(%s, %s) RETURNS %s LANGUAGE plpgsql AS %L', schema, f.result, f.l, f.r, f.result, format(body, 'operator'));
+    EXECUTE format('CREATE OPERATOR %I.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = %I.op_%s)', schema, f.name, f.l, f.r, schema, f.result);
+  END LOOP;
+END
+$make$;
+-- the tools themselves are not to take it
+SET LOCAL search_path = pg_catalog, public, pg_temp;
+SELECT pg_temp.make_bait('evil');
+SELECT nspname AS temporary FROM pg_namespace WHERE oid = pg_my_temp_schema() \gset
+SELECT pg_temp.make_bait(:'temporary');
+GRANT USAGE ON SCHEMA :"temporary" TO PUBLIC;
+
+-- What it is that would be run instead, to be sure of the bait
+SELECT matches(pg_temp.command(1, 'SET LOCAL search_path = evil, pg_catalog; ' || sql), 'pwned', 'the bait works: ' || sql)
+  FROM unnest(ARRAY['PERFORM now()', 'PERFORM 1 = 1', 'PERFORM format(''%s'', ''x''::name, ''attack.notes''::pg_catalog.regclass)',
+                    'PERFORM workspace_ids()', 'PERFORM ''{}''::pg_catalog.jsonb -> ''x''::pg_catalog.text', 'PERFORM * FROM pg_class',
+                    'PERFORM ''x''::name']) AS sql;
+SELECT matches(pg_temp.command(1, 'SET LOCAL search_path = public; PERFORM * FROM ' || rel), 'pwned', 'the bait works in pg_temp, without any path: ' || rel)
+  FROM unnest('{pg_class,pg_trigger,pg_attribute,pg_constraint,pg_proc,settings,messages}'::text[]) AS rel;
+SELECT last_value AS touched FROM evil.touched \gset
+
+-- -------------------------------------------- every verb and trigger of ours
+
+GRANT EXECUTE ON FUNCTION forge_comm.set_service_context(text) TO regress_owner;
+GRANT CREATE ON DATABASE :DBNAME TO regress_owner;
+SET LOCAL track_functions = 'all';
+SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_catalog; ' || sql, role), '^(0 rows|' || coalesce(state, '-') || ')',
+               role || ' under a hostile path: ' || sql)
+  FROM (VALUES
+    (1, 'regress_attacker', 'PERFORM forge_comm.workspace_ids(), forge_comm.context(), forge_comm.current_user_id(), forge_comm.current_workspace_id(),
+                                     forge_comm.has_role(1, ''x''), forge_comm.in_workspace(1), forge_comm.in_workspace(1::pg_catalog.int8), forge_comm.in_workspace(1::pg_catalog.int2)', NULL),
+    (1, 'regress_attacker', 'PERFORM forge_comm.set_context(user_id => 1, workspace_id => 1); PERFORM forge_comm.pin_workspace(1)', NULL),
+    (1, 'regress_attacker', 'INSERT INTO attack.messages (id, channel_id) VALUES (30, 1)', NULL),
+    (1, 'regress_attacker', 'INSERT INTO attack.messages (id, channel_id, parent_id) VALUES (30, 1, 10)', NULL),
+    (1, 'regress_attacker', 'UPDATE attack.messages SET body = ''new''', NULL),
+    (1, 'regress_attacker', 'DELETE FROM attack.messages; PERFORM forge_comm.restore(''attack.messages'', 10)', NULL),
+    (1, 'regress_owner', 'DELETE FROM attack.messages; PERFORM forge_comm.restore(''attack.messages'', 10)', NULL),
+    (1, 'regress_attacker', 'MERGE INTO attack.messages AS m USING (VALUES (10)) AS v (id) ON m.id OPERATOR(pg_catalog.=) v.id WHEN MATCHED THEN DELETE', NULL),
+    (1, 'regress_attacker', 'PERFORM * FROM attack.get_messages(1)', NULL),
+    (1, 'regress_attacker', 'PERFORM * FROM attack.active_messages', NULL),
+    (1, 'regress_owner', 'TRUNCATE attack.notes', '42501'),
+    (1, 'regress_owner', 'TRUNCATE attack.messages CASCADE', '55000'),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.set_service_context(''check''); PERFORM * FROM attack.notes', NULL),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.rules(''attack.messages'')', NULL),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.in_transaction_block(), forge_comm.backfill_step(''attack.messages'', 100)', NULL),
+    (NULL, 'regress_owner', 'EXECUTE ''CALL forge_comm.backfill(''''attack.messages'''')''', '25001'),
+    (NULL, 'regress_owner', 'CREATE TABLE attack.t (id int PRIMARY KEY, channel_id int REFERENCES attack.channels); INSERT INTO attack.t VALUES (1, 1);
+                             PERFORM forge_comm.enable_tenancy(''attack.t'', via => ''channel_id''); PERFORM forge_comm.backfill_blocks(''attack.t'', 0, 1);
+                             PERFORM forge_comm.announce_filled(''attack.t'', ''workspace_id''); PERFORM forge_comm.verify_filled(''attack.t'', ''workspace_id'');
+                             PERFORM forge_comm.settle_filled(''attack.t'', ''workspace_id''); PERFORM forge_comm.ensure_tenancy_index(''attack.t'', ''workspace_id'');
+                             PERFORM forge_comm.disable_tenancy(''attack.t'', true)', NULL),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.enable_timestamps(''attack.notes'', created_by => ''created_by'', ignore => ''{amount}'');
+                             PERFORM forge_comm.enable_timestamps(''attack.notes'', created_by => ''created_by'', ignore => ''{amount}'');
+                             PERFORM forge_comm.disable_timestamps(''attack.notes'', true)', NULL),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.enable_soft_delete(''attack.notes'', deleted_by => ''deleted_by''); PERFORM forge_comm.disable_soft_delete(''attack.notes'', true)', NULL),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.disable_messages(''attack.messages''); PERFORM forge_comm.enable_messages(''attack.messages'')', NULL),
+    (NULL, 'regress_owner', 'CREATE TABLE attack.events_3 PARTITION OF attack.events FOR VALUES IN (3)', NULL),
+    (NULL, 'regress_owner', 'CREATE TABLE attack.photos () INHERITS (attack.files)', NULL),
+    (NULL, 'regress_owner', 'ALTER TABLE attack.events DETACH PARTITION attack.events_2; PERFORM forge_comm.disable_tenancy(''attack.events_2'')', NULL),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.disable_tenancy(''attack.events'')', NULL),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.create_chat_schema(''attack_chat'')', NULL),
+    (NULL, session_user::text, 'PERFORM forge_comm.use_memberships(''attack.memberships'', active => ''user_id > 0'')', NULL),
+    (NULL, session_user::text, 'PERFORM forge_comm.forget_memberships()', NULL),
+    (NULL, session_user::text, 'PERFORM forge_comm.grant_app(''regress_nobody''), forge_comm.revoke_app(''regress_nobody'')', NULL),
+    (NULL, session_user::text, 'PERFORM forge_comm.grant_owner(''regress_nobody''), forge_comm.revoke_owner(''regress_nobody'')', NULL),
+    (NULL, session_user::text, 'PERFORM forge_comm.create_chat_schema(''attack_chat'')', NULL)
+  ) AS t (who, role, sql, state);
+-- In pg_temp they are found without a path, ahead of pg_catalog
+SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = public; ' || sql, role), '^0 rows', role || ' with hostile temporary objects: ' || sql)
+  FROM (VALUES
+    (1, 'regress_attacker', 'INSERT INTO attack.messages (id, channel_id, parent_id) VALUES (30, 1, 10)'),
+    (1, 'regress_attacker', 'DELETE FROM attack.messages; PERFORM forge_comm.restore(''attack.messages'', 10)'),
+    (1, 'regress_attacker', 'PERFORM * FROM attack.get_messages(1); PERFORM * FROM attack.active_messages; PERFORM * FROM attack.files'),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.enable_soft_delete(''attack.notes''); PERFORM forge_comm.disable_soft_delete(''attack.notes'', true)'),
+    (NULL, 'regress_owner', 'CREATE TABLE attack.events_3 PARTITION OF attack.events FOR VALUES IN (3)'),
+    (NULL, session_user::text, 'PERFORM forge_comm.create_chat_schema(''attack_chat'')')
+  ) AS t (who, role, sql);
+
+-- The planner's own support function is called by no statement
+SELECT set_eq($$SELECT f.proname::text FROM functions_of_ours AS f
+                 WHERE NOT EXISTS (SELECT FROM pg_stat_xact_user_functions AS s WHERE s.funcid = f.oid)$$,
+              '{in_workspace_support}'::text[], 'every function of ours was called under the hostile path');
+SELECT is((SELECT last_value FROM evil.touched), :touched::bigint, 'and no bait was taken, not even where an error was caught');
+
+-- What is read stays the same
+SELECT is(pg_temp.attack(1, 'WITH p AS MATERIALIZED (SELECT set_config(''search_path'', ''evil, pg_temp, pg_catalog'', true))
+                             SELECT string_agg(body, '','') FROM p, attack.notes'), 'ours', 'policies do not follow the path');
+SELECT pg_temp.refused(pg_temp.command(1, 'CREATE FUNCTION forge_comm.in_workspace(pg_catalog.text) RETURNS boolean LANGUAGE sql AS ''SELECT true'''), '42501',
+                       'and our schema takes no function of others');
+
+SELECT * FROM finish();
+ROLLBACK;
