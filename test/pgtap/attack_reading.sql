@@ -5,7 +5,7 @@ SET client_min_messages = error;
 LOAD 'forge_comm';
 
 BEGIN;
-SELECT plan(138);
+SELECT plan(142);
 \ir attack.psql
 
 -- -------------------------------------------------------------------- reading
@@ -209,6 +209,32 @@ RESET ROLE;
 SELECT is(pg_temp.attack(1, 'SELECT string_agg(body, '','') FROM attack.notes'), 'ours', 'no other policy widens what is seen');
 SELECT pg_temp.refused(pg_temp.attack(1, 'INSERT INTO attack.notes VALUES (30, 2)'), '42501', 'or written');
 
+-- -------------------------------------------------------------------- cursors
+
+-- Declared before any context, fetched under one and then under another
+SAVEPOINT cursors;
+SET LOCAL ROLE regress_attacker;
+SET LOCAL forge_comm.missing_context = empty;
+DECLARE early CURSOR FOR SELECT body FROM attack.notes;
+SAVEPOINT one;
+SELECT forge_comm.set_context(user_id => 1);
+SELECT is(pg_temp.fetch_all('early'), 'ours', 'a cursor from before the context shows what is in scope');
+ROLLBACK TO one;
+SELECT forge_comm.set_context(user_id => 2);
+SELECT unalike(pg_temp.fetch_all('early'), '%ours%', 'and nothing of that under another');
+ROLLBACK TO cursors;
+
+-- Declared under a wide context, fetched under a narrow one and under none
+SET LOCAL ROLE regress_attacker;
+SELECT forge_comm.set_context(user_id => 12);
+DECLARE wide CURSOR FOR SELECT body FROM attack.notes;
+DECLARE held CURSOR WITH HOLD FOR SELECT body FROM attack.notes;
+SELECT forge_comm.pin_workspace(1);
+SELECT is(pg_temp.fetch_all('wide'), 'ours', 'a cursor follows when the context is narrowed');
+SELECT is(pg_temp.fetch_all('held'), 'ours', 'a cursor WITH HOLD, too');
+ROLLBACK TO cursors;
+RESET ROLE;
+
 -- ---------------------------------------------------------------- cached plans
 
 SET LOCAL plan_cache_mode = force_generic_plan;
@@ -272,32 +298,6 @@ SELECT set_eq('SELECT who, sql, result FROM queries', 'SELECT who, sql, result F
 ROLLBACK TO parallel;
 SELECT isnt((SELECT result FROM serial WHERE who = 1 AND sql ~ 'secrets AS a'), (SELECT result FROM serial WHERE who = 12 AND sql ~ 'secrets AS a'),
             'which differs from one user to the next');
-
--- -------------------------------------------------------------------- cursors
-
--- Declared before any context, fetched under one and then under another
-SAVEPOINT cursors;
-SET LOCAL ROLE regress_attacker;
-SET LOCAL forge_comm.missing_context = empty;
-DECLARE early CURSOR FOR SELECT body FROM attack.notes;
-SAVEPOINT one;
-SELECT forge_comm.set_context(user_id => 1);
-SELECT is(pg_temp.fetch_all('early'), 'ours', 'a cursor from before the context shows what is in scope');
-ROLLBACK TO one;
-SELECT forge_comm.set_context(user_id => 2);
-SELECT unalike(pg_temp.fetch_all('early'), '%ours%', 'and nothing of that under another');
-ROLLBACK TO cursors;
-
--- Declared under a wide context, fetched under a narrow one and under none
-SET LOCAL ROLE regress_attacker;
-SELECT forge_comm.set_context(user_id => 12);
-DECLARE wide CURSOR FOR SELECT body FROM attack.notes;
-DECLARE held CURSOR WITH HOLD FOR SELECT body FROM attack.notes;
-SELECT forge_comm.pin_workspace(1);
-SELECT is(pg_temp.fetch_all('wide'), 'ours', 'a cursor follows when the context is narrowed');
-SELECT is(pg_temp.fetch_all('held'), 'ours', 'a cursor WITH HOLD, too');
-ROLLBACK TO cursors;
-RESET ROLE;
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -5,7 +5,7 @@ SET client_min_messages = error;
 LOAD 'forge_comm';
 
 BEGIN;
-SELECT plan(200);
+SELECT plan(217);
 \ir attack.psql
 
 -- -------------------------------------------------------------------- writing
@@ -267,13 +267,6 @@ SELECT is(pg_temp.attack(1, 'DELETE FROM attack.messages WHERE id = 10 RETURNING
 
 -- -------------------------------------------------------------- soft deletion
 
-SELECT is(pg_temp.attack(1, 'WITH d AS (DELETE FROM attack.messages RETURNING id) SELECT count(*) FROM d'), '1', 'DELETE of everything');
-SELECT is(pg_temp.attack(1, 'DELETE FROM attack.messages WHERE evil.leak(body)'), '1 rows', 'DELETE shows nothing to functions');
-SELECT pg_temp.refused(pg_temp.attack(1, 'SELECT forge_comm.restore(''attack.messages'', 20)'), 'P0002', 'restore() of a foreign row');
-SELECT is(pg_temp.attack(1, 'SELECT forge_comm.restore(''attack.messages'', 20)'),
-          replace(pg_temp.attack(1, 'SELECT forge_comm.restore(''attack.messages'', 99)'), '99', '20'),
-          'says the same as of none');
-
 -- A row that is marked as deleted is still its workspace's alone
 SAVEPOINT marked;
 DELETE FROM attack.messages WHERE id = 20;
@@ -297,6 +290,13 @@ SELECT is(pg_temp.attack(2, sql), result, 'a deleted row of one''s own: ' || sql
                ('DELETE FROM ONLY attack.messages RETURNING body', '0 rows')) AS t (sql, result);
 SELECT is((SELECT count(*) FROM attack.messages WHERE id = 20), 1::bigint, 'it is there to the end');
 ROLLBACK TO marked;
+
+SELECT is(pg_temp.attack(1, 'WITH d AS (DELETE FROM attack.messages RETURNING id) SELECT count(*) FROM d'), '1', 'DELETE of everything');
+SELECT is(pg_temp.attack(1, 'DELETE FROM attack.messages WHERE evil.leak(body)'), '1 rows', 'DELETE shows nothing to functions');
+SELECT pg_temp.refused(pg_temp.attack(1, 'SELECT forge_comm.restore(''attack.messages'', 20)'), 'P0002', 'restore() of a foreign row');
+SELECT is(pg_temp.attack(1, 'SELECT forge_comm.restore(''attack.messages'', 20)'),
+          replace(pg_temp.attack(1, 'SELECT forge_comm.restore(''attack.messages'', 99)'), '99', '20'),
+          'says the same as of none');
 
 SELECT * FROM finish();
 ROLLBACK;
