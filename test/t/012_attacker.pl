@@ -53,6 +53,13 @@ sub session_is
 	return is_deeply([ session($sql, %params) ], [ $stdout, $states ], $name);
 }
 
+sub wait_for
+{
+	my ($sql) = @_;
+	$app->node->poll_query_until('app', $sql) or die "waited in vain for $sql";
+	return;
+}
+
 my $one = 'SELECT forge_comm.set_context(1) \g /dev/null' . "\n";
 my $two = 'SELECT forge_comm.set_context(2) \g /dev/null' . "\n";
 my $count = 'SELECT count(*) FROM messages;';
@@ -118,7 +125,8 @@ session_is("BEGIN; $one INSERT INTO messages (channel_id, user_id, body) VALUES 
 session_is("COMMIT PREPARED 'attack'; $count BEGIN; $two $count COMMIT;", 2, '42501', 'and COMMIT PREPARED brings none');
 session_is("BEGIN; $one RESET forge_comm.context; PREPARE TRANSACTION 'attack'; BEGIN; $two $count COMMIT; ROLLBACK PREPARED 'attack';",
 	2, '', 'nor does what was reset stand in the next one\'s way');
-session_is("BEGIN; $one RESET forge_comm.context; $two PREPARE TRANSACTION 'attack';", '', '42501', 'as it does in this');
+session_is("BEGIN; $one RESET forge_comm.context; $two PREPARE TRANSACTION 'attack'; ROLLBACK PREPARED 'attack';",
+	'', '42501 42704', 'as it does in this');
 is($app->admin(q{SELECT workspace_id FROM messages WHERE body = 'prepared'}), 1, 'what was prepared is where it belongs');
 $app->admin(q{SET forge_comm.allow_hard_delete = on; DELETE FROM messages WHERE body = 'prepared'});
 
@@ -158,7 +166,7 @@ session_is("BEGIN; $one DECLARE held CURSOR WITH HOLD FOR SELECT body FROM messa
 my $holder = $app->background('holder', q{
 	SET application_name = 'holder';
 	BEGIN; LOCK TABLE memberships IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600);});
-$app->node->poll_query_until('app', q{
+wait_for(q{
 	SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'memberships'::regclass AND mode = 'AccessExclusiveLock' AND granted)});
 
 my $amid = "BEGIN; SAVEPOINT s; $one ROLLBACK TO s; $count ROLLBACK TO s; SET forge_comm.context = 'scope=*'; ROLLBACK; $count";
@@ -169,11 +177,11 @@ session_is("SET statement_timeout = '100ms'; BEGIN; SAVEPOINT s; $one ROLLBACK T
 
 my $cancelled = $app->background('cancelled',
 	"\\set ON_ERROR_STOP 0\nSET application_name = 'cancelled'; $amid BEGIN; $two $count COMMIT;", user => 'app_user');
-$app->node->poll_query_until('app', q{
+wait_for(q{
 	SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'cancelled' AND wait_event_type = 'Lock')});
 $app->admin(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'cancelled'});
 # the rest of that session waits until the table is free again
-$app->node->poll_query_until('app', q{
+wait_for(q{
 	SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'cancelled' AND query ~ 'set_context\(2\)' AND wait_event_type = 'Lock')});
 $app->admin(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holder'});
 $app->finish($holder);
@@ -261,6 +269,14 @@ like($app->owner(q{
 		CALL forge_comm.backfill('public.drafts', 1000)}),
 	qr/^3000\|/, 'backfill() takes no bait, in any of its transactions');
 is($app->admin('SELECT count(*) FROM drafts JOIN channels AS c ON c.id = channel_id WHERE drafts.workspace_id = c.workspace_id'), 3000, 'and fills what it should');
+
+# --------------------------------------------------------- without the extension
+
+my $rows = $app->admin('SELECT count(*) FROM messages');
+$app->admin('DROP EXTENSION forge_comm CASCADE');
+session_is("$count DELETE FROM messages; INSERT INTO channels (workspace_id, name) VALUES (2, 'stolen');", 0, '42501', "without the extension $_ has no row", user => $_)
+  for qw(app_user app_owner);
+is($app->admin('SELECT count(*) FROM messages'), $rows, 'all of them are there');
 
 unlike(slurp_file($app->node->logfile), qr/terminated by signal|PANIC/, 'no crash');
 
