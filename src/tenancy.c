@@ -114,7 +114,8 @@ check_not_replaced(const GuardState *guard, HeapTuple tuple, int64 workspace)
 		if (isnull)
 			continue;
 		lookup_each(key, values, SnapshotAny, was_elsewhere, &elsewhere);
-		if (elsewhere.found)
+		/* a row that still has the key is the unique index's business */
+		if (elsewhere.found && !lookup_exists(key, values))
 			ereport(ERROR,
 					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 					 errmsg("a key of table \"%s\" cannot pass from one workspace to another in one transaction",

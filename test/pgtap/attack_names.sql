@@ -148,6 +148,16 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
     (NULL, 'regress_owner', 'ALTER TABLE attack.events DETACH PARTITION attack.events_2; PERFORM forge_comm.disable_tenancy(''attack.events_2'')', NULL),
     (NULL, 'regress_owner', 'PERFORM forge_comm.disable_tenancy(''attack.events'')', NULL),
     (NULL, 'regress_owner', 'PERFORM forge_comm.create_chat_schema(''attack_chat'')', NULL),
+    (1, 'regress_attacker', 'PERFORM forge_comm.in_workspace(1::bigint, ''attack.workspaces''), forge_comm.in_workspace(1, ''attack.workspaces''),
+                                     forge_comm.in_workspace(1::smallint, ''attack.workspaces'')', NULL),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.create_chat_schema(''attack_chat''); PERFORM forge_comm.set_service_context(''check'');
+                             INSERT INTO attack_chat.users (id, email, display_name) VALUES (1, ''a@b'', ''A''); UPDATE attack_chat.users SET id = id;
+                             INSERT INTO attack_chat.workspaces (id, name, slug) VALUES (1, ''A'', ''a'');
+                             INSERT INTO attack_chat.channels (id, workspace_id, name, is_private) VALUES (1, 1, ''a'', true);
+                             INSERT INTO attack_chat.messages (channel_id, user_id, body) VALUES (1, 1, ''a''); UPDATE attack_chat.messages SET body = ''b'';
+                             PERFORM * FROM attack_chat.users, attack_chat.workspaces, attack_chat.channels, attack_chat.messages;
+                             PERFORM forge_comm.disable_privacy(''attack_chat.channels''), forge_comm.disable_authorship(''attack_chat.messages''),
+                                     forge_comm.disable_directory(''attack_chat.users'')', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.use_memberships(''attack.memberships'', active => ''user_id > 0'')', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.forget_memberships()', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.grant_app(''regress_nobody''), forge_comm.revoke_app(''regress_nobody'')', NULL),
@@ -165,10 +175,10 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = public; ' || sql, r
     (NULL, session_user::text, 'PERFORM forge_comm.create_chat_schema(''attack_chat'')')
   ) AS t (who, role, sql);
 
--- The planner's own support function is called by no statement
+-- The planner's own support functions are called by no statement
 SELECT set_eq($$SELECT f.proname::text FROM functions_of_ours AS f
                  WHERE NOT EXISTS (SELECT FROM pg_stat_xact_user_functions AS s WHERE s.funcid = f.oid)$$,
-              '{in_workspace_support}'::text[], 'every function of ours was called under the hostile path');
+              '{in_workspace_support,privacy_support}'::text[], 'every function of ours was called under the hostile path');
 SELECT is((SELECT last_value FROM evil.touched), :touched::bigint, 'and no bait was taken, not even where an error was caught');
 
 -- What is read stays the same
