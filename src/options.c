@@ -196,8 +196,12 @@ Oid
 option_table(Relation rel, const Trigger *trigger, const char *name)
 {
 	List *names = textToQualifiedNameList(cstring_to_text(required_option(rel, trigger, name)));
-	Oid relid = RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
+	RangeVar *table = makeRangeVarFromNameList(names);
+	Oid relid = InvalidOid;
 
+	/* whoever queries need not have the privilege to use the schema */
+	if (table->schemaname)
+		relid = get_relname_relid(table->relname, get_namespace_oid(table->schemaname, true));
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),

@@ -16,6 +16,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "parser/parse_coerce.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -471,18 +472,34 @@ read_members(Relation rel, const Trigger *trigger, PrivacyRule *rule)
 				 errhint("Create one: each query looks the user's memberships up.")));
 }
 
+/*
+ * Rows of the other table are read with nobody's privileges: whoever makes the
+ * trigger, by hand perhaps, must be able to read them anyway.
+ */
+static void
+check_owner(Relation rel, Relation members, const Trigger *trigger)
+{
+	if (has_privs_of_role(rel->rd_rel->relowner, members->rd_rel->relowner))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("table \"%s\", named by trigger \"%s\" on table \"%s\", has another owner",
+					RelationGetRelationName(members), trigger->tgname, RelationGetRelationName(rel)),
+			 errhint("Both tables must have one owner.")));
+}
+
 /* The table at the top, such as channels: rows are private, and have members. */
 static void
 read_private_table(Relation rel, const Trigger *trigger, PrivacyRule *rule, RulesEntry *entry)
 {
 	Relation members;
 
-	rule->workspace = workspace_column(rel);
 	rule->private = condition_prepare(rel, "private", required_option(rel, trigger, "private"));
 	rule->creator = option_column(rel, trigger, "creator", is_id_type);
 	rule->members_relid = option_table(rel, trigger, "members");
 	entry->parents = list_append_unique_oid(entry->parents, rule->members_relid);
 	members = table_open(rule->members_relid, AccessShareLock);
+	check_owner(rel, members, trigger);
 	read_members(members, trigger, rule);
 	table_close(members, NoLock);
 }
@@ -522,6 +539,7 @@ read_privacy(Relation rel, RulesEntry *entry)
 	rule->id = id_column(rel);
 	if (rule->id && !lookup_index(rel, &rule->id, 1, true, &rule->by_id))
 		rule->id = InvalidAttrNumber;
+	rule->workspace = workspace_column(rel);
 	rule->via = option_column(rel, trigger, "via", is_id_type);
 	if (rule->via)
 	{

@@ -69,13 +69,13 @@ typedef struct PrivacyRule
 {
 	AttrNumber id; /* 0 where nothing can be under the rows */
 	LookupKey by_id;
+	AttrNumber workspace;
 
 	/* of a table under another one */
 	AttrNumber via;
 	Oid parent;
 
 	/* of the table at the top, such as channels */
-	AttrNumber workspace;
 	Condition *private;
 	AttrNumber creator; /* 0 where there is no such column */
 	Oid members_relid;
