@@ -196,20 +196,34 @@ by_id(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-void
-answers_complete(YesList *list, const int64 *ids, int n)
+static bool
+is_among(const int64 *ids, int n, int64 id)
 {
-	list->ids = MemoryContextAllocHuge(memory, Max(n, 1) * sizeof(int64));
-	memcpy(list->ids, ids, n * sizeof(int64));
-	qsort(list->ids, n, sizeof(int64), by_id);
-	list->n = n;
-	list->complete = true;
+	return bsearch(&id, ids, n, sizeof(int64), by_id) != NULL;
+}
+
+bool
+answers_complete(Question question, Oid relid, int64 *ids, int n, int64 id)
+{
+	Moment current = now();
+
+	qsort(ids, n, sizeof(int64), by_id);
+	if (valid && same_moment(&moment, &current))
+	{
+		YesList *list = answers_list(question, relid);
+
+		list->ids = MemoryContextAllocHuge(memory, Max(n, 1) * sizeof(int64));
+		memcpy(list->ids, ids, n * sizeof(int64));
+		list->n = n;
+		list->complete = true;
+	}
+	return is_among(ids, n, id);
 }
 
 bool
 answers_listed(const YesList *list, int64 id)
 {
-	return bsearch(&id, list->ids, list->n, sizeof(int64), by_id) != NULL;
+	return is_among(list->ids, list->n, id);
 }
 
 /* A table has changed its rules, or what they are read from. */

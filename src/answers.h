@@ -36,8 +36,13 @@ extern void answers_add(Question question, Oid relid, int64 id, bool yes);
  */
 extern YesList *answers_list(Question question, Oid relid);
 extern bool answers_time_for_all(YesList *list);
-extern void answers_complete(YesList *list, const int64 *ids, int n);
 extern bool answers_listed(const YesList *list, int64 id);
+
+/*
+ * Keep all ids for which the answer is yes, and sort them; is one of them
+ * there?  Lists that were got before may be gone after reading rows.
+ */
+extern bool answers_complete(Question question, Oid relid, int64 *ids, int n, int64 id);
 
 extern void answers_init(void);
 

@@ -18,9 +18,9 @@
 #include "memberships.h"
 #include "rules.h"
 
-/* Look up everybody in the scope. */
-static void
-load_people(YesList *list)
+/* Look up everybody in the scope: is this person among them?  False if no index serves. */
+static bool
+load_people(int64 person, bool *known)
 {
 	const int64 *workspaces;
 	int nworkspaces = context_workspaces(&workspaces);
@@ -28,9 +28,10 @@ load_people(YesList *list)
 	int n;
 
 	if (!memberships_people(workspaces, nworkspaces, &people, &n))
-		return;
-	answers_complete(list, people, n);
+		return false;
+	*known = answers_complete(IS_KNOWN, InvalidOid, people, n, person);
 	pfree(people);
+	return true;
 }
 
 bool
@@ -47,10 +48,10 @@ directory_knows(int64 person)
 		return yes;
 
 	list = answers_list(IS_KNOWN, InvalidOid);
-	if (answers_time_for_all(list))
-		load_people(list);
-	yes = list->complete ? answers_listed(list, person) :
-						   memberships_connect(person, context_allows);
+	if (list->complete)
+		yes = answers_listed(list, person);
+	else if (!answers_time_for_all(list) || !load_people(person, &yes))
+		yes = memberships_connect(person, context_allows);
 	answers_add(IS_KNOWN, InvalidOid, person, yes);
 	return yes;
 }

@@ -246,7 +246,10 @@ registered_table(void)
 	if (cache.valid)
 		return cache.table;
 
-	MemoryContextReset(cache.context);
+	/* what was read before may still be in use up the stack */
+	MemoryContextSetParent(cache.context, TopTransactionContext);
+	cache.context = AllocSetContextCreate(TopMemoryContext, "forge_comm memberships",
+										  ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(cache.context);
 	cache.valid = true;
 	PG_TRY();
@@ -360,7 +363,7 @@ memberships_are_of(Oid workspaces)
 {
 	const MembershipTable *table = registered_table();
 
-	return table == NULL || table->workspaces == workspaces;
+	return table != NULL && table->workspaces == workspaces;
 }
 
 /* ------------------------------------------------------------------ people */

@@ -89,17 +89,19 @@ has_membership(const MembersTable *table, int64 channel, int64 user)
 	return memberships.found;
 }
 
-/* Look all memberships of a user up. */
-static void
-load_memberships(const MembersTable *table, int64 user, YesList *list)
+/* Look all memberships of a user up: is one in this channel? */
+static bool
+load_memberships(const MembersTable *table, Oid relid, int64 channel, int64 user)
 {
 	Memberships memberships = { .table = table, .size = 64 };
 	Datum key = id_to_datum(user, table->user_type);
+	bool found;
 
 	memberships.channels = palloc(memberships.size * sizeof(int64));
 	lookup_each(&table->by_user, &key, GetActiveSnapshot(), collect_channel, &memberships);
-	answers_complete(list, memberships.channels, memberships.n);
+	found = answers_complete(IS_MEMBER, relid, memberships.channels, memberships.n, channel);
 	pfree(memberships.channels);
+	return found;
 }
 
 static bool
@@ -110,12 +112,11 @@ find_membership(const PrivacyRule *rule, Oid relid, int64 id, int64 user)
 
 	if (!id_fits(user, table->user_type))
 		return false;
+	if (list->complete)
+		return answers_listed(list, id);
 	if (!table->has_pair || (table->has_user && answers_time_for_all(list)))
-	{
-		if (!list->complete)
-			load_memberships(table, user, list);
-	}
-	return list->complete ? answers_listed(list, id) : has_membership(table, id, user);
+		return load_memberships(table, relid, id, user);
+	return has_membership(table, id, user);
 }
 
 /* Is the user a member, or has just made the channel? */
@@ -174,13 +175,13 @@ read_row(HeapTuple tuple, TupleDesc desc, void *arg)
 	row->found = true;
 	row->own = !(tuple->t_data->t_infomask & HEAP_UPDATED) &&
 			   TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+	row->in_scope = id_value(tuple, desc, rule->workspace, &workspace) &&
+					context_allows(workspace);
 	if (rule->via)
 		row->has_via = id_value(tuple, desc, rule->via, &row->via);
 	else
 	{
 		row->public = condition_is_false(rule->private, tuple);
-		row->in_scope = id_value(tuple, desc, rule->workspace, &workspace) &&
-						context_allows(workspace);
 		row->by_user = id_value(tuple, desc, rule->creator, &creator) &&
 					   context_user(&user) && user == creator;
 	}
