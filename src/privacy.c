@@ -235,6 +235,32 @@ open_private_table(Oid relid)
 	return rel;
 }
 
+static void
+require_id(Relation rel, const PrivacyRule *rule)
+{
+	if (rule->id == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has no primary key of one id column",
+						RelationGetRelationName(rel)),
+				 errhint("What is under its rows is found by that key.")));
+}
+
+/* The privacy of a table whose own rows have members. */
+static const PrivacyRule *
+privacy_of_channels(Relation rel)
+{
+	const PrivacyRule *rule = privacy_of(rel);
+
+	if (rule->via)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("rows of table \"%s\" have no members of their own",
+						RelationGetRelationName(rel)),
+				 errhint("Call forge_comm.can_access().")));
+	return rule;
+}
+
 static bool
 is_accessible(Relation rel, int64 id)
 {
@@ -242,16 +268,11 @@ is_accessible(Relation rel, int64 id)
 	Oid relid = RelationGetRelid(rel);
 	Row row;
 
-	if (rule->id == InvalidAttrNumber)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" has no primary key of one id column",
-						RelationGetRelationName(rel)),
-				 errhint("What is under its rows is found by that key.")));
+	require_id(rel, rule);
 	if (!find_row(rule, TupleDescAttr(RelationGetDescr(rel), rule->id - 1)->atttypid, id, &row))
 		return false;
 	if (rule->via)
-		return !row.has_via || privacy_allows(rule->parent, row.via);
+		return row.has_via ? privacy_allows(rule->parent, row.via) : row.in_scope;
 	return row.in_scope &&
 		   (row.public || row.own || row.by_user || is_member(rule, relid, id));
 }
@@ -317,7 +338,7 @@ forge_comm_can_enter(PG_FUNCTION_ARGS)
 	if (answers_find(IS_MEMBER, relid, id, &yes) && yes)
 		PG_RETURN_BOOL(true);
 	rel = open_private_table(relid);
-	yes = is_member(privacy_of(rel), relid, id) || founding_is_new(relid, id);
+	yes = is_member(privacy_of_channels(rel), relid, id) || founding_is_new(relid, id);
 	table_close(rel, NoLock);
 	PG_RETURN_BOOL(yes);
 }
@@ -388,7 +409,11 @@ guard_before(Relation rel, const PrivacyRule *rule, const TriggerData *trigger)
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
+		if (!rule->via)
+			require_id(rel, rule);
 		check_not_moved(rel, rule->via ? rule->via : rule->id, tuple, trigger->tg_newtuple);
+		if (rule->creator && !context_is_everywhere() && !context_bypassed())
+			check_not_moved(rel, rule->creator, tuple, trigger->tg_newtuple);
 		return trigger->tg_newtuple;
 	}
 	if (rule->id == InvalidAttrNumber || rule->via)

@@ -15,11 +15,12 @@ COMMENT ON FUNCTION forge_comm.privacy_support(internal) IS
   'Planner support for the tests of privacy: selectivity';
 
 -- Dearer than in_workspace(), which is asked first.  Not STRICT: what is under
--- nothing is not private.
+-- nothing is not private.  Not LEAKPROOF: errors and locks depend on the table,
+-- which a caller may take from rows that other policies hide.
 CREATE FUNCTION forge_comm.can_access(rel regclass, id bigint)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'forge_comm_can_access'
-LANGUAGE c STABLE LEAKPROOF PARALLEL SAFE COST 10
+LANGUAGE c STABLE PARALLEL SAFE COST 10
 SUPPORT forge_comm.privacy_support;
 COMMENT ON FUNCTION forge_comm.can_access(regclass, bigint) IS
   'May the user see this row of a table under privacy, and what is under it?';
@@ -27,7 +28,7 @@ COMMENT ON FUNCTION forge_comm.can_access(regclass, bigint) IS
 CREATE FUNCTION forge_comm.can_enter(rel regclass, id bigint)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'forge_comm_can_enter'
-LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE COST 10
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10
 SUPPORT forge_comm.privacy_support;
 COMMENT ON FUNCTION forge_comm.can_enter(regclass, bigint) IS
   'Is the user a member of this private channel, or about to make it?';
@@ -115,6 +116,12 @@ BEGIN
     RAISE EXCEPTION 'column % of table % references no primary key of a table under privacy', quote_ident(via), rel
       USING ERRCODE = 'invalid_foreign_key',
             HINT = 'Name the column of a foreign key to the channels, or to a table that is under them; enable privacy there first.';
+  ELSIF EXISTS (SELECT FROM pg_constraint AS c JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attname = via
+                 WHERE c.conrelid = rel AND c.contype = 'f' AND c.confdeltype IN ('n', 'd')
+                   AND a.attnum = ANY (coalesce(c.confdelsetcols, c.conkey))) THEN
+    RAISE EXCEPTION 'column % of table % is set when the row it references is deleted', quote_ident(via), rel
+      USING ERRCODE = 'invalid_foreign_key',
+            HINT = 'What was private would be under nothing then, for all to see; let its foreign key be ON DELETE CASCADE or NO ACTION.';
   END IF;
   PERFORM forge_comm.create_privacy(rel, format('UPDATE OF %I', via), jsonb_build_object('via', via),
                                     format('forge_comm.can_access(%L::pg_catalog.regclass, %I)', parent, via));
@@ -265,7 +272,7 @@ BEGIN
       PERFORM forge_comm.check_column(channels, creator, '{smallint,integer,bigint}');
     END IF;
     PERFORM forge_comm.create_privacy(
-      channels, format('INSERT OR UPDATE OF %I', id), options,
+      channels, format('INSERT OR UPDATE OF %I', id) || CASE WHEN creator IS NOT NULL THEN format(', %I', creator) ELSE '' END, options,
       format('(%s) IS FALSE OR %sforge_comm.can_enter(%L::pg_catalog.regclass, %I)', private,
              CASE WHEN creator IS NOT NULL THEN format('forge_comm.is_current_user(%I) OR ', creator) ELSE '' END,
              channels, id));
