@@ -71,7 +71,7 @@ guard_update(Relation rel, const AuthorshipRule *rule, HeapTuple old, HeapTuple 
 	Datum newvalue = heap_getattr(new, rule->author, RelationGetDescr(rel), &newnull);
 
 	if ((oldnull == newnull && (oldnull || oldvalue == newvalue)) ||
-		InNoForceRLSOperation() || context_bypassed() || context_is_everywhere())
+		by_referential_action(rel) || context_bypassed() || context_is_everywhere())
 		return new;
 	refuse_author(rel, rule, "a row of table \"%s\" cannot change its author");
 	return NULL;

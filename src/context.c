@@ -29,6 +29,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
+#include "utils/rel.h"
 
 #include "compat.h"
 #include "context.h"
@@ -413,6 +414,12 @@ bool
 context_bypassed(void)
 {
 	return has_bypassrls_privilege(GetUserId());
+}
+
+bool
+by_referential_action(Relation rel)
+{
+	return InNoForceRLSOperation() && GetUserId() == rel->rd_rel->relowner;
 }
 
 void

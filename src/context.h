@@ -7,9 +7,18 @@
 
 #include "postgres.h"
 
+#include "utils/relcache.h"
+
 /* Every workspace, as a service or because the role bypasses row security? */
 extern bool context_is_everywhere(void);
 extern bool context_bypassed(void);
+
+/*
+ * Is a row of this table being written by a referential action?  Those run as
+ * the owner of the table they write; the triggers that they fire, on whatever
+ * table, do not write ours in their name.
+ */
+extern bool by_referential_action(Relation rel);
 
 /* An error if there is no context, unless missing ones are to be empty. */
 extern void context_require(void);

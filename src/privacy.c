@@ -389,7 +389,7 @@ check_not_moved(Relation rel, AttrNumber attnum, HeapTuple old, HeapTuple new)
 	int64 oldid = id_of(rel, old, attnum, &oldnull);
 	int64 newid = id_of(rel, new, attnum, &newnull);
 
-	if ((oldnull == newnull && oldid == newid) || InNoForceRLSOperation())
+	if ((oldnull == newnull && oldid == newid) || by_referential_action(rel))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -25,6 +25,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "context.h"
 #include "options.h"
 #include "rules.h"
 #include "soft_delete.h"
@@ -153,9 +154,12 @@ merge_deletes(const Query *query)
 	return false;
 }
 
-/* Soften a query that deletes from a table where that is enabled. */
+/*
+ * Soften a query that deletes from a table where that is enabled.  One that
+ * reads like a referential action must be one, or stays soft.
+ */
 static bool
-soften_query(Query *query)
+soften_query(Query *query, bool like_action)
 {
 	bool deletes = query->commandType == CMD_DELETE;
 	RangeTblEntry *rte;
@@ -170,7 +174,7 @@ soften_query(Query *query)
 		return false;
 
 	rel = table_open(rte->relid, NoLock);
-	rule = rules_of(rel)->soft_delete;
+	rule = like_action && by_referential_action(rel) ? NULL : rules_of(rel)->soft_delete;
 	if (rule && deletes)
 		soften_delete(query, rel, rule);
 	else if (rule)
@@ -180,13 +184,13 @@ soften_query(Query *query)
 }
 
 /*
- * Is this the query of a referential action?  Those stay physical, since a key
+ * Does this read like the query of a referential action?  Those stay physical, since a key
  * that cascades must leave no dangling row behind.  They run with row security
  * off; but so do the triggers that they fire, whose queries do not begin as
  * the action's own does.
  */
 static bool
-is_referential_action(const char *query_string)
+is_like_referential_action(const char *query_string)
 {
 	return InNoForceRLSOperation() && query_string != NULL &&
 		   (strncmp(query_string, "DELETE FROM ONLY \"", 18) == 0 ||
@@ -205,7 +209,7 @@ soft_delete_planner(Query *query, const char *query_string, int cursor_options,
 	bool softened = false;
 	PlannedStmt *plan;
 
-	if (!allow_hard_delete && !is_referential_action(query_string))
+	if (!allow_hard_delete)
 	{
 		ListCell *cell;
 
@@ -214,9 +218,9 @@ soft_delete_planner(Query *query, const char *query_string, int cursor_options,
 			CommonTableExpr *cte = lfirst_node(CommonTableExpr, cell);
 
 			if (IsA(cte->ctequery, Query))
-				soften_query((Query *) cte->ctequery);
+				soften_query((Query *) cte->ctequery, false);
 		}
-		softened = soften_query(query);
+		softened = soften_query(query, is_like_referential_action(query_string));
 	}
 
 	plan = previous_planner ?
@@ -323,7 +327,7 @@ forge_comm_soft_delete_guard(PG_FUNCTION_ARGS)
 		remember_update(trigger);
 		PG_RETURN_POINTER(trigger->tg_newtuple);
 	}
-	if (!allow_hard_delete && !InNoForceRLSOperation() && !is_partition_move(trigger))
+	if (!allow_hard_delete && !by_referential_action(trigger->tg_relation) && !is_partition_move(trigger))
 		refuse_delete(trigger->tg_relation);
 	PG_RETURN_POINTER(trigger->tg_trigtuple);
 }

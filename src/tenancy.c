@@ -277,7 +277,7 @@ forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 	}
 
 	/* referential actions are exempt from policies, and so from ours */
-	guard.bypassed = context_bypassed() || InNoForceRLSOperation();
+	guard.bypassed = context_bypassed() || by_referential_action(guard.rel);
 	guard.parents = parent_slots(fcinfo);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		PG_RETURN_POINTER(guard_update(&guard, trigger->tg_trigtuple,
