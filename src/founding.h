@@ -15,6 +15,12 @@
  */
 extern bool founding_begin(const LookupKey *key, Oid type, int64 id);
 
+/*
+ * Is there no row with this id but the one that was just made, not even a
+ * deleted one that an open cursor may still come to?
+ */
+extern bool founding_was_new(const LookupKey *key, Oid type, int64 id, HeapTuple made);
+
 /* Is this the row about to be inserted, and still not there? */
 extern bool founding_is_new(Oid relid, int64 id);
 

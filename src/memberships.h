@@ -20,7 +20,7 @@ extern int memberships_of(int64 user, Membership **memberships);
 
 /*
  * Is this the table of workspaces that the memberships reference?  Without a
- * registered table of memberships, any is.
+ * registered table of memberships, none is: anybody could make one.
  */
 extern bool memberships_are_of(Oid workspaces);
 

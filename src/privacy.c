@@ -432,7 +432,9 @@ note_founded(Relation rel, const PrivacyRule *rule, HeapTuple tuple)
 	bool isnull;
 	int64 id = id_of(rel, tuple, rule->id, &isnull);
 
-	if (!isnull && !condition_is_false(rule->private, tuple))
+	if (!isnull && !condition_is_false(rule->private, tuple) &&
+		founding_was_new(&rule->by_id, TupleDescAttr(RelationGetDescr(rel), rule->id - 1)->atttypid, id,
+						 tuple))
 		context_found_row(RelationGetRelid(rel), id);
 }
 
