@@ -16,7 +16,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "parser/parse_coerce.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -473,13 +472,14 @@ read_members(Relation rel, const Trigger *trigger, PrivacyRule *rule)
 }
 
 /*
- * Rows of the other table are read with nobody's privileges: whoever makes the
- * trigger, by hand perhaps, must be able to read them anyway.
+ * Rows of the other table are read with nobody's privileges, and found by its
+ * name: neither may anybody make a trigger to read what they could not, nor a
+ * table of that name to be let in.
  */
 static void
 check_owner(Relation rel, Relation members, const Trigger *trigger)
 {
-	if (has_privs_of_role(rel->rd_rel->relowner, members->rd_rel->relowner))
+	if (rel->rd_rel->relowner == members->rd_rel->relowner)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
