@@ -11,7 +11,8 @@
  * The value is "user=7;scope=42:owner,43:member", or
  * "service=nightly job;scope=*", workspaces ascending.  What the transaction
  * has founded is in it, too: a workspace has the role "*" then, a row that
- * privacy would hide is listed as "founded=16420:7".
+ * privacy would hide is listed as "founded=16420:7-7", and rows of consecutive
+ * ids, as a sequence gives them, as one.
  */
 #include "postgres.h"
 
@@ -37,12 +38,13 @@
 
 #define GUC_NAME "forge_comm.context"
 
-/* A row made in this transaction, which its maker may use before any membership. */
-typedef struct FoundedRow
+/* Rows made in this transaction, which their maker may use before any membership. */
+typedef struct FoundedRows
 {
 	Oid relid;
-	int64 id;
-} FoundedRow;
+	int64 first;
+	int64 last;
+} FoundedRows;
 
 /*
  * A parsed context: one chunk of memory, as GUC machinery wants it, with the
@@ -58,7 +60,7 @@ typedef struct Context
 	int64 *workspaces; /* ascending */
 	const char **roles; /* in the same order, "" where unknown */
 	int nfounded;
-	FoundedRow *founded;
+	FoundedRows *founded;
 } Context;
 
 /* The role of who founds a workspace, known by its address: whatever is asked. */
@@ -160,22 +162,26 @@ parse_scope(char *text, Context *context)
 	return true;
 }
 
-/* Read "relid:id,relid:id,...". */
+/* Read "relid:first-last,relid:first-last,...". */
 static bool
 parse_founded(char *text, Context *context)
 {
 	while (text)
 	{
-		FoundedRow *row = &context->founded[context->nfounded++];
+		FoundedRows *rows = &context->founded[context->nfounded++];
 		char *next = strchr(text, ',');
 		char *end;
 
 		errno = 0;
-		row->relid = (Oid) strtoul(text, &end, 10);
+		rows->relid = (Oid) strtoul(text, &end, 10);
 		if (errno || end == text || *end != ':')
 			return false;
 		text = end + 1;
-		row->id = strtoll(text, &end, 10);
+		rows->first = strtoll(text, &end, 10);
+		if (errno || end == text || *end != '-')
+			return false;
+		text = end + 1;
+		rows->last = strtoll(text, &end, 10);
 		if (errno || end == text || end != (next ? next : text + strlen(text)))
 			return false;
 		text = next ? next + 1 : NULL;
@@ -226,12 +232,12 @@ parse_context(const char *value)
 		most += (*p == ',');
 
 	context = guc_malloc(LOG, sizeof(Context) +
-								  most * (sizeof(FoundedRow) + sizeof(int64) + sizeof(char *)) +
+								  most * (sizeof(FoundedRows) + sizeof(int64) + sizeof(char *)) +
 								  length);
 	if (context == NULL)
 		return NULL;
 	memset(context, 0, sizeof(Context));
-	context->founded = (FoundedRow *) (context + 1);
+	context->founded = (FoundedRows *) (context + 1);
 	context->workspaces = (int64 *) (context->founded + most);
 	context->roles = (const char **) (context->workspaces + most);
 	text = (char *) (context->roles + most);
@@ -278,8 +284,9 @@ format_context(const Context *context)
 			append_escaped(&out, context->roles[i]);
 	}
 	for (int i = 0; i < context->nfounded; i++)
-		appendStringInfo(&out, "%s%u:" INT64_FORMAT, i ? "," : ";founded=",
-						 context->founded[i].relid, context->founded[i].id);
+		appendStringInfo(&out, "%s%u:" INT64_FORMAT "-" INT64_FORMAT, i ? "," : ";founded=",
+						 context->founded[i].relid, context->founded[i].first,
+						 context->founded[i].last);
 	return out.data;
 }
 
@@ -712,21 +719,38 @@ context_found_workspace(int64 workspace)
 	carry_context(context, true);
 }
 
+/* Rows are mostly made one after the other, with ids that follow each other. */
+static void
+add_founded(Context *context, Oid relid, int64 id)
+{
+	FoundedRows *latest = &context->founded[context->nfounded - 1];
+
+	if (context->nfounded > 0 && latest->relid == relid && latest->last < id &&
+		latest->last + 1 == id)
+		latest->last = id;
+	else
+		context->founded[context->nfounded++] = (FoundedRows){
+			.relid = relid,
+			.first = id,
+			.last = id
+		};
+}
+
 /* Remember who made a row, until the transaction ends. */
 void
 context_found_row(Oid relid, int64 id)
 {
 	Context context;
-	FoundedRow *founded;
+	FoundedRows *founded;
 
 	if (!context_can_found() || context_founded(relid, id))
 		return;
-	founded = palloc((current->nfounded + 1) * sizeof(FoundedRow));
-	memcpy(founded, current->founded, current->nfounded * sizeof(FoundedRow));
-	founded[current->nfounded] = (FoundedRow){ .relid = relid, .id = id };
+	founded = palloc((current->nfounded + 1) * sizeof(FoundedRows));
+	if (current->nfounded > 0)
+		memcpy(founded, current->founded, current->nfounded * sizeof(FoundedRows));
 	context = *current;
 	context.founded = founded;
-	context.nfounded++;
+	add_founded(&context, relid, id);
 	carry_context(&context, true);
 	pfree(founded);
 }
@@ -736,7 +760,9 @@ context_founded(Oid relid, int64 id)
 {
 	for (int i = 0; current && i < current->nfounded; i++)
 	{
-		if (current->founded[i].relid == relid && current->founded[i].id == id)
+		const FoundedRows *rows = &current->founded[i];
+
+		if (rows->relid == relid && rows->first <= id && id <= rows->last)
 			return true;
 	}
 	return false;
