@@ -76,24 +76,50 @@ fill_workspace(const GuardState *guard, HeapTuple tuple)
 static bool
 was_elsewhere(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	IdColumns *workspace = (IdColumns *) arg;
-	bool isnull;
-	Datum value;
+	IdColumns *here = (IdColumns *) arg;
 
 	if (HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_data->t_infomask) ||
 		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(tuple->t_data)))
 		return true;
-	value = heap_getattr(tuple, workspace->attnums[0], desc, &isnull);
-	workspace->found = !isnull &&
-					   id_from_datum(value, TupleDescAttr(desc, workspace->attnums[0] - 1)->atttypid) !=
-						   workspace->values[0];
-	return !workspace->found;
+	for (int i = 0; i < here->n && !here->found; i++)
+	{
+		bool isnull;
+		Datum value = heap_getattr(tuple, here->attnums[i], desc, &isnull);
+
+		here->found = !isnull &&
+					  (here->nulls[i] ||
+					   id_from_datum(value, TupleDescAttr(desc, here->attnums[i] - 1)->atttypid) !=
+						   here->values[i]);
+	}
+	return !here->found;
+}
+
+/* Where a row is: its workspace, and what it is under for privacy. */
+static IdColumns
+place_of(const GuardState *guard, HeapTuple tuple, int64 workspace)
+{
+	const PrivacyRule *privacy = rules_of(guard->rel)->privacy;
+	IdColumns place = {
+		.n = 1,
+		.attnums = { guard->rule->workspace },
+		.values = { workspace }
+	};
+
+	if (privacy && privacy->via)
+	{
+		Datum value = heap_getattr(tuple, privacy->via, guard->desc, &place.nulls[1]);
+
+		place.n = 2;
+		place.attnums[1] = privacy->via;
+		place.values[1] = place.nulls[1] ? 0 : id_from_datum(value, TupleDescAttr(guard->desc, privacy->via - 1)->atttypid);
+	}
+	return place;
 }
 
 /*
  * A key that this transaction has taken from a row must not turn up in another
- * workspace: PostgreSQL would let the rows that referenced the old one
- * reference the new.
+ * workspace, or channel: PostgreSQL would let the rows that referenced the old
+ * one reference the new.
  */
 static void
 check_not_replaced(const GuardState *guard, HeapTuple tuple, int64 workspace)
@@ -101,11 +127,7 @@ check_not_replaced(const GuardState *guard, HeapTuple tuple, int64 workspace)
 	for (int i = 0; i < guard->rule->nkeys; i++)
 	{
 		const LookupKey *key = &guard->rule->keys[i];
-		IdColumns elsewhere = {
-			.n = 1,
-			.attnums = { guard->rule->workspace },
-			.values = { workspace }
-		};
+		IdColumns elsewhere = place_of(guard, tuple, workspace);
 		Datum values[INDEX_MAX_KEYS];
 		bool isnull = false;
 
@@ -118,7 +140,7 @@ check_not_replaced(const GuardState *guard, HeapTuple tuple, int64 workspace)
 		if (elsewhere.found && !lookup_exists(key, values))
 			ereport(ERROR,
 					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-					 errmsg("a key of table \"%s\" cannot pass from one workspace to another in one transaction",
+					 errmsg("a key of table \"%s\" cannot pass to a row of another workspace or channel in one transaction",
 							RelationGetRelationName(guard->rel)),
 					 errhint("Insert the row with another key.")));
 	}

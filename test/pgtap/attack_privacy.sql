@@ -7,7 +7,7 @@ SET client_min_messages = error;
 LOAD 'forge_comm';
 
 BEGIN;
-SELECT plan(74);
+SELECT plan(76);
 
 -- ---------------------------------------------------------------- the victim
 
@@ -292,6 +292,11 @@ SELECT matches(pg_temp.in_action(sql), state, 'in a referential action: ' || sql
                ('UPDATE attack.messages SET user_id = 2 WHERE id = 100', '^42501'),
                ('UPDATE attack.channels SET id = 15 WHERE id = 10', '^42501'),
                ('DELETE FROM ONLY "attack"."messages" WHERE $1 AND id = 100', '^2$')) AS t (sql, state);
+
+-- What is under a private row does not pass to a public one with its key
+SELECT matches(pg_temp.attacks(2, ARRAY['DELETE FROM attack.files WHERE id = 1100', format('INSERT INTO attack.files VALUES (1100, 1, %s)', under), 'SELECT 1']),
+               state, 'a file of a private message made anew ' || meaning)
+  FROM (VALUES (100, '^23503', 'under a public one'), (110, '^1$', 'where it was')) AS t (under, state, meaning);
 
 -- ------------------------------------------------------ what an owner might do
 
