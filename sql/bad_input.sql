@@ -305,7 +305,7 @@ SELECT forge_comm.enable_tenancy(:messages, 'It''s "Work"', via => 'the channel'
 SELECT forge_comm.enable_timestamps(:messages, 'When (%)', 'Then $$', 'Who "made"', 'Who''s changed', ignore => ARRAY['a,b{}"\=']);
 SELECT forge_comm.enable_soft_delete(:messages, 'Gone?', 'Gone; by', 'Is Active');
 SELECT forge_comm.enable_messages(:messages, 'the channel''s', 'When (%)', function_name => 'Get ''em "all"');
-SELECT * FROM forge_comm.rules(:messages);
+SELECT * FROM forge_comm.rules(:messages) ORDER BY capability COLLATE "C";
 -- names that would be too long are cut, and differ
 SELECT relname, octet_length(relname) FROM pg_class
  WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = CURRENT_SCHEMA) AND relkind IN ('v', 'i') AND relname !~ 'pkey$' ORDER BY 1;

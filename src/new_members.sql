@@ -37,6 +37,9 @@ BEGIN
     IF NOT forge_comm.has_trigger(member, 'forge_comm_' || rule.capability) THEN
       PERFORM forge_comm.create_rule_trigger(member, rule.capability, rule.events,
                                              rule.function_name, rule.options);
+      IF rule.capability = 'tenancy' THEN
+        PERFORM forge_comm.create_stored_trigger(member);
+      END IF;
     END IF;
     CONTINUE WHEN NOT rule.guards_truncate
       OR forge_comm.has_trigger(member, 'forge_comm_' || rule.capability || '_truncate');

@@ -82,6 +82,35 @@ find_trigger(Relation rel, const char *trigger_name, const char *function_name,
 	return NULL;
 }
 
+/*
+ * Does a trigger that is not ours change rows after the one of that name has
+ * seen them?  BEFORE triggers fire in the order of their names.
+ */
+bool
+has_later_trigger(Relation rel, const char *trigger_name)
+{
+	Oid schema = get_namespace_oid(SCHEMA, true);
+	const TriggerDesc *triggers = rel->trigdesc;
+
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			(TRIGGER_FOR_INSERT(trigger->tgtype) || TRIGGER_FOR_UPDATE(trigger->tgtype)) &&
+			trigger->tgenabled != TRIGGER_DISABLED && strcmp(trigger->tgname, trigger_name) > 0)
+		{
+			Oid function = trigger->tgfoid;
+
+			/* the relcache may drop the list at a look into the catalogs */
+			if (get_func_namespace(function) != schema)
+				return true;
+			triggers = rel->trigdesc;
+		}
+	}
+	return false;
+}
+
 /* The value of one option, or NULL. */
 const char *
 option(const Trigger *trigger, const char *name)

@@ -15,6 +15,8 @@ extern Oid own_function(const char *name, int nargs, const Oid *argtypes);
 extern const Trigger *find_trigger(Relation rel, const char *trigger_name,
 								   const char *function_name, bool disabled_too);
 
+extern bool has_later_trigger(Relation rel, const char *trigger_name);
+
 extern const char *option(const Trigger *trigger, const char *name);
 extern AttrNumber option_column(Relation rel, const Trigger *trigger, const char *name,
 								bool (*fits)(Oid type));

@@ -148,5 +148,6 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.create_policy(regclass, name, text, text),
   forge_comm.copy_policies(regclass, regclass),
   forge_comm.create_rule_trigger(regclass, text, text, name, jsonb),
-  forge_comm.create_truncate_trigger(regclass, text, name, text)
+  forge_comm.create_truncate_trigger(regclass, text, name, text),
+  forge_comm.create_stored_trigger(regclass)
 TO PUBLIC;

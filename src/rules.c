@@ -377,6 +377,7 @@ read_tenancy(Relation rel, RulesEntry *entry)
 	rule->workspace = required_column(rel, trigger, "workspace_column", is_id_type);
 	rule->workspace_type = get_atttype(RelationGetRelid(rel), rule->workspace);
 	rule->via = option_column(rel, trigger, "via", is_any_type);
+	rule->rewritten = has_later_trigger(rel, "forge_comm_tenancy");
 	read_same(rel, trigger, rule);
 	read_keys(rel, rule);
 	rule->founding = option(trigger, "founding") != NULL &&

@@ -46,6 +46,7 @@ typedef struct TenancyRule
 	ForeignKey *references;
 	int nkeys; /* keys by which other tables might reference rows of this one */
 	LookupKey *keys;
+	bool rewritten; /* other triggers may change a row once the guard has seen it */
 	bool founding; /* this is the table of workspaces, and users make some */
 	LookupKey by_id; /* if so, how to find a workspace */
 } TenancyRule;

@@ -104,7 +104,8 @@ BEGIN
     SELECT t.tgrelid::regclass AS member, t.tgname
       FROM forge_comm.family(rel) AS f
       JOIN pg_trigger AS t ON t.tgrelid = f.member
-     WHERE t.tgname IN ('forge_comm_' || capability, 'forge_comm_' || capability || '_truncate')
+     WHERE t.tgname IN ('forge_comm_' || capability, 'forge_comm_' || capability || '_truncate',
+                        'forge_comm_' || capability || '_stored')
        AND t.tgparentid = 0
   LOOP
     EXECUTE format('DROP TRIGGER %I ON %s', found.tgname, found.member);

@@ -122,7 +122,7 @@ place_of(const GuardState *guard, HeapTuple tuple, int64 workspace)
  * one reference the new.
  */
 static void
-check_not_replaced(const GuardState *guard, HeapTuple tuple, int64 workspace)
+check_not_replaced(const GuardState *guard, HeapTuple tuple, int64 workspace, bool stored)
 {
 	for (int i = 0; i < guard->rule->nkeys; i++)
 	{
@@ -136,8 +136,8 @@ check_not_replaced(const GuardState *guard, HeapTuple tuple, int64 workspace)
 		if (isnull)
 			continue;
 		lookup_each(key, values, SnapshotAny, was_elsewhere, &elsewhere);
-		/* a row that still has the key is the unique index's business */
-		if (elsewhere.found && !lookup_exists(key, values))
+		/* another row that still has the key is the unique index's business */
+		if (elsewhere.found && (stored || !lookup_exists(key, values)))
 			ereport(ERROR,
 					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 					 errmsg("a key of table \"%s\" cannot pass to a row of another workspace or channel in one transaction",
@@ -195,7 +195,7 @@ guard_insert(const GuardState *guard, HeapTuple new)
 		refuse_row(guard);
 	check_references(guard, NULL, new);
 	if (keys_were_freed())
-		check_not_replaced(guard, new, workspace);
+		check_not_replaced(guard, new, workspace, false);
 	return new;
 }
 
@@ -217,6 +217,21 @@ refuse_change(const GuardState *guard, AttrNumber attnum)
 			 errhint("Insert a copy with the other value, and delete the row.")));
 }
 
+/* A row stays in its workspace, and keeps what references agree in. */
+static void
+check_unchanged(const GuardState *guard, HeapTuple old, HeapTuple new)
+{
+	const TenancyRule *rule = guard->rule;
+
+	if (!same_value(guard, rule->workspace, old, rule->workspace, new))
+		refuse_change(guard, rule->workspace);
+	for (int i = 0; i < rule->nsame; i++)
+	{
+		if (!same_value(guard, rule->same[i], old, rule->same[i], new))
+			refuse_change(guard, rule->same[i]);
+	}
+}
+
 static HeapTuple
 guard_update(const GuardState *guard, HeapTuple old, HeapTuple new)
 {
@@ -226,21 +241,40 @@ guard_update(const GuardState *guard, HeapTuple old, HeapTuple new)
 
 	if (isnull)
 		return guard_insert(guard, new);
-	if (!same_value(guard, rule->workspace, old, rule->workspace, new))
-		refuse_change(guard, rule->workspace);
-	for (int i = 0; i < rule->nsame; i++)
-	{
-		if (!same_value(guard, rule->same[i], old, rule->same[i], new))
-			refuse_change(guard, rule->same[i]);
-	}
+	check_unchanged(guard, old, new);
 	check_references(guard, old, new);
 	if (changes_key(guard, old, new))
 	{
 		if (keys_were_freed())
-			check_not_replaced(guard, new, id_from_datum(workspace, rule->workspace_type));
+			check_not_replaced(guard, new, id_from_datum(workspace, rule->workspace_type), false);
 		note_freed_key();
 	}
 	return new;
+}
+
+/*
+ * Look once more at a row as it was stored, where triggers of the owner's own
+ * may have changed it since.
+ */
+static void
+guard_stored(const GuardState *guard, HeapTuple old, HeapTuple new)
+{
+	const TenancyRule *rule = guard->rule;
+	bool isnull = true;
+	bool unplaced;
+	Datum workspace = heap_getattr(new, rule->workspace, guard->desc, &unplaced);
+
+	if (old)
+		(void) heap_getattr(old, rule->workspace, guard->desc, &isnull);
+	if (isnull)
+		old = NULL;
+	else
+		check_unchanged(guard, old, new);
+	if (unplaced || !may_write_to(guard, id_from_datum(workspace, rule->workspace_type)))
+		refuse_row(guard);
+	check_references(guard, old, new);
+	if (keys_were_freed() && (old == NULL || changes_key(guard, old, new)))
+		check_not_replaced(guard, new, id_from_datum(workspace, rule->workspace_type), true);
 }
 
 /* TRUNCATE asks no policy, so it is for those who see everything. */
@@ -256,12 +290,21 @@ guard_truncate(Relation rel)
 			 errhint("Delete the rows, or call forge_comm.set_service_context() first.")));
 }
 
+static void
+refuse_trigger(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("tenancy_guard() must be called by the triggers of tenancy"),
+			 errhint("Call forge_comm.enable_tenancy().")));
+}
+
 PG_FUNCTION_INFO_V1(forge_comm_tenancy_guard);
 
 /*
  * Trigger: BEFORE INSERT OR UPDATE OR DELETE FOR EACH ROW, with the arguments
- * "workspace_column=..." and perhaps "via=...", "same=...", "founding=...",
- * and BEFORE TRUNCATE.
+ * "workspace_column=..." and perhaps "via=...", "same=...", "founding=...";
+ * AFTER INSERT OR UPDATE FOR EACH ROW; and BEFORE TRUNCATE.
  *
  * Fills the workspace of a row that names none, from the row that "via"
  * references or from the pinned workspace.  A row keeps its workspace, and
@@ -271,15 +314,14 @@ Datum
 forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	bool updates;
+	bool stored;
 	GuardState guard;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("tenancy_guard() must be called by a BEFORE trigger"),
-				 errhint("Call forge_comm.enable_tenancy().")));
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		refuse_trigger();
 	guard.rel = trigger->tg_relation;
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) && TRIGGER_FIRED_BEFORE(trigger->tg_event))
 	{
 		guard_truncate(guard.rel);
 		PG_RETURN_POINTER(NULL);
@@ -287,11 +329,14 @@ forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 
 	guard.desc = RelationGetDescr(guard.rel);
 	guard.rule = rules_of(guard.rel)->tenancy;
-	if (guard.rule == NULL || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("tenancy_guard() must be called by the row trigger \"forge_comm_tenancy\""),
-				 errhint("Call forge_comm.enable_tenancy().")));
+	stored = TRIGGER_FIRED_AFTER(trigger->tg_event);
+	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		(stored ? strcmp(trigger->tg_trigger->tgname, "forge_comm_tenancy_stored") != 0 :
+				  guard.rule == NULL))
+		refuse_trigger();
+	/* behind a guard that is disabled, or that saw the row last, nothing is left to do */
+	if (stored && (guard.rule == NULL || !guard.rule->rewritten))
+		PG_RETURN_POINTER(NULL);
 	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 	{
 		note_freed_key();
@@ -301,8 +346,13 @@ forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 	/* referential actions are exempt from policies, and so from ours */
 	guard.bypassed = context_bypassed() || by_referential_action(guard.rel);
 	guard.parents = parent_slots(fcinfo);
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-		PG_RETURN_POINTER(guard_update(&guard, trigger->tg_trigtuple,
-									   trigger->tg_newtuple));
-	PG_RETURN_POINTER(guard_insert(&guard, trigger->tg_trigtuple));
+	updates = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	if (stored)
+		guard_stored(&guard, updates ? trigger->tg_trigtuple : NULL,
+					 updates ? trigger->tg_newtuple : trigger->tg_trigtuple);
+	else if (updates)
+		PG_RETURN_POINTER(guard_update(&guard, trigger->tg_trigtuple, trigger->tg_newtuple));
+	else
+		PG_RETURN_POINTER(guard_insert(&guard, trigger->tg_trigtuple));
+	PG_RETURN_POINTER(NULL);
 }

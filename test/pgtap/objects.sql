@@ -93,8 +93,8 @@ SELECT is_empty($$SELECT polrelid::regclass FROM pg_policy
 SELECT is_empty($$SELECT oid::regclass FROM pg_class
                    WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)$$,
                 'row security is on, for the owner too');
-SELECT triggers_are('app', 'channels', '{forge_comm_tenancy,forge_comm_tenancy_truncate}'::name[], 'channels: triggers');
-SELECT triggers_are('app', 'images', '{forge_comm_tenancy,forge_comm_tenancy_truncate}'::name[], 'an inheritance child: triggers');
+SELECT triggers_are('app', 'channels', '{forge_comm_tenancy,forge_comm_tenancy_truncate,forge_comm_tenancy_stored}'::name[], 'channels: triggers');
+SELECT triggers_are('app', 'images', '{forge_comm_tenancy,forge_comm_tenancy_truncate,forge_comm_tenancy_stored}'::name[], 'an inheritance child: triggers');
 SELECT has_trigger('app', 'events_1', 'forge_comm_tenancy_truncate'::name, 'a partition: trigger against TRUNCATE');
 SELECT trigger_is('app', 'messages', 'forge_comm_tenancy', 'forge_comm', 'tenancy_guard', 'the trigger calls the guard');
 SELECT results_eq('SELECT capability, options ->> ''workspace_column'', options ->> ''via'' FROM forge_comm.rules(''app.messages'')',

@@ -28,6 +28,7 @@ INSERT INTO public_functions VALUES
   ('forge_comm.copy_policies(regclass,regclass)'),
   ('forge_comm.create_rule_trigger(regclass,text,text,name,jsonb)'),
   ('forge_comm.create_truncate_trigger(regclass,text,name,text)'),
+  ('forge_comm.create_stored_trigger(regclass)'),
   ('forge_comm.undelete_statement(regclass)');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_nobody'')', 'SELECT name FROM public_functions', 'PUBLIC');
 SELECT schema_privs_are('forge_comm', 'regress_nobody', '{USAGE}', 'PUBLIC looks names up in the schema, no more');
