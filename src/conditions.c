@@ -87,16 +87,42 @@ parse_condition(Relation rel, const char *option, const char *text)
 	return node;
 }
 
+/* What a condition is parsed for, to be told of in its errors. */
+typedef struct Source
+{
+	Relation rel;
+	const char *option;
+} Source;
+
+static void
+explain_error(void *arg)
+{
+	Source *source = (Source *) arg;
+
+	errcontext("condition \"%s\" over table \"%s\"", source->option,
+			   RelationGetRelationName(source->rel));
+	if (geterrcode() == ERRCODE_UNDEFINED_COLUMN)
+		errhint("Name a column of the table. If one was renamed, enable the capability anew under the new name.");
+}
+
 /* The same with only pg_catalog in the search path. */
 static Node *
 parse_safely(Relation rel, const char *option, const char *text)
 {
 	int nestlevel = NewGUCNestLevel();
+	Source source = { .rel = rel, .option = option };
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = explain_error,
+		.arg = &source
+	};
 	Node *node;
 
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	error_context_stack = &callback;
 	node = parse_condition(rel, option, text);
+	error_context_stack = callback.previous;
 	AtEOXact_GUC(true, nestlevel);
 
 	if (runs_foreign_code(node, NULL) || contain_volatile_functions(node))
