@@ -29,7 +29,7 @@ BEGIN
    WHERE c.conrelid = rel AND c.contype = 'f' AND a.attname = via
      -- a key to a partitioned table has copies for its partitions, which do not count
      AND NOT EXISTS (SELECT FROM pg_constraint AS p WHERE p.oid = c.conparentid AND p.conrelid = c.conrelid)
-   ORDER BY forge_comm.rule_options(c.confrelid, 'forge_comm_tenancy', 'tenancy_guard') IS NULL,
+   ORDER BY c.confrelid = rel, forge_comm.rule_options(c.confrelid, 'forge_comm_tenancy', 'tenancy_guard') IS NULL,
             cardinality(c.conkey), c.conname
    LIMIT 1;
   referenced := parent;
@@ -467,7 +467,8 @@ BEGIN
   SELECT c.conrelid::regclass INTO child
     FROM pg_constraint AS c
     JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
-   WHERE c.contype = 'f' AND c.confrelid = rel AND c.conrelid <> rel
+   WHERE c.contype = 'f' AND c.confrelid = rel
+     AND c.conrelid NOT IN (SELECT f.member FROM forge_comm.family(rel) AS f)
      AND forge_comm.rule_options(c.conrelid, 'forge_comm_tenancy', 'tenancy_guard') ->> 'via' = a.attname
    LIMIT 1;
   IF FOUND THEN
