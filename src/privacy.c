@@ -261,6 +261,22 @@ privacy_of_channels(Relation rel)
 	return rule;
 }
 
+/* May the user see what a row is under? */
+static bool
+may_see_above(Relation rel, const PrivacyRule *rule, const Row *row)
+{
+	if (!row->has_via)
+		return row->in_scope;
+	if (!OidIsValid(rule->parent))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+				 errmsg("column \"%s\" of table \"%s\" references no primary key of a table under privacy",
+						NameStr(TupleDescAttr(RelationGetDescr(rel), rule->via - 1)->attname),
+						RelationGetRelationName(rel)),
+				 errhint("Restore its foreign key and the privacy of the table it references, or disable privacy here.")));
+	return privacy_allows(rule->parent, row->via);
+}
+
 static bool
 is_accessible(Relation rel, int64 id)
 {
@@ -272,7 +288,7 @@ is_accessible(Relation rel, int64 id)
 	if (!find_row(rule, TupleDescAttr(RelationGetDescr(rel), rule->id - 1)->atttypid, id, &row))
 		return false;
 	if (rule->via)
-		return row.has_via ? privacy_allows(rule->parent, row.via) : row.in_scope;
+		return may_see_above(rel, rule, &row);
 	return row.in_scope &&
 		   (row.public || row.own || row.by_user || is_member(rule, relid, id));
 }

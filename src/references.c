@@ -158,7 +158,7 @@ may_know(const GuardState *guard, const ForeignKey *key, HeapTuple tuple)
 		return true;
 	id = id_from_datum(value, TupleDescAttr(guard->desc, key->id - 1)->atttypid);
 	return key->to == REFERENCE_TO_PERSON ? directory_knows(id) :
-											privacy_allows(key->parent.relid, id);
+											privacy_allows(key->private_in, id);
 }
 
 /* Does the row agree with the one it references, in all that it should? */

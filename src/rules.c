@@ -214,36 +214,103 @@ find_agreed(Relation rel, const ForeignKeyCacheInfo *info, const TenancyRule *ru
 	}
 }
 
-/* The column of a foreign key that holds the id of the row referenced. */
+/* Does a foreign key put rows under those of another table with privacy? */
+static bool
+leads_under(Relation rel, const ForeignKeyCacheInfo *info, AttrNumber via)
+{
+	int position = key_position(info, via);
+	Relation parent;
+	bool leads;
+
+	/* a reply's key may hold the channel, too, but what it is under is no reply */
+	if (position < 0 || info->confrelid == RelationGetRelid(rel) || is_partition_copy(info))
+		return false;
+	parent = table_open(info->confrelid, AccessShareLock);
+	leads = info->confkey[position] == id_column(parent) &&
+			find_trigger(parent, "forge_comm_privacy", "privacy_guard", true);
+	table_close(parent, NoLock);
+	return leads;
+}
+
+/* The table under whose rows those of a table are; InvalidOid if there is none. */
+static Oid
+private_parent(Relation rel, AttrNumber via)
+{
+	List *keys = copyObject(RelationGetFKeyList(rel));
+	ListCell *cell;
+
+	foreach(cell, keys)
+	{
+		ForeignKeyCacheInfo *info = lfirst_node(ForeignKeyCacheInfo, cell);
+
+		if (leads_under(rel, info, via))
+			return info->confrelid;
+	}
+	return InvalidOid;
+}
+
+/* The column of a foreign key that references this one; 0 if none does. */
 static AttrNumber
-referencing_id(Relation rel, const ForeignKeyCacheInfo *info, AttrNumber parent_id)
+referencing_column(Relation rel, const ForeignKeyCacheInfo *info, AttrNumber referenced)
 {
 	for (int i = 0; i < info->nkeys; i++)
 	{
-		if (info->confkey[i] == parent_id &&
+		if (info->confkey[i] == referenced &&
 			is_id_type(TupleDescAttr(RelationGetDescr(rel), info->conkey[i] - 1)->atttypid))
 			return info->conkey[i];
 	}
+	return InvalidAttrNumber;
+}
+
+static void
+refuse_without_id(Relation rel, const ForeignKeyCacheInfo *info)
+{
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("foreign key \"%s\" of table \"%s\" leaves out the primary key of table \"%s\"",
 					get_constraint_name(info->conoid), RelationGetRelationName(rel),
 					get_rel_name(info->confrelid)),
-			 errhint("Who may reference its rows is decided by their id: let the key include it.")));
-	return InvalidAttrNumber;
+			 errhint("Who may reference its rows is decided by their id, or what they are under: let the key include one of them.")));
+}
+
+/*
+ * Rows of the other table may be private: what tells is their id, or the row
+ * that they are under.
+ */
+static void
+find_private(Relation rel, const ForeignKeyCacheInfo *info, Relation parent,
+			 const Trigger *trigger, ForeignKey *key)
+{
+	AttrNumber via;
+
+	key->to = REFERENCE_TO_PRIVATE;
+	key->private_in = info->confrelid;
+	key->id = referencing_column(rel, info, id_column(parent));
+	if (key->id)
+		return;
+	via = option_column(parent, trigger, "via", is_id_type);
+	key->private_in = via ? private_parent(parent, via) : InvalidOid;
+	key->id = via ? referencing_column(rel, info, via) : InvalidAttrNumber;
+	if (key->id == InvalidAttrNumber || !OidIsValid(key->private_in))
+		refuse_without_id(rel, info);
 }
 
 /* Who may reference rows of the other table. */
 static void
 find_permission(Relation rel, const ForeignKeyCacheInfo *info, Relation parent, ForeignKey *key)
 {
-	if (find_trigger(parent, "forge_comm_privacy", "privacy_guard", false))
-		key->to = REFERENCE_TO_PRIVATE;
-	else if (find_trigger(parent, "forge_comm_directory", "directory_guard", false))
+	/* also where the trigger happens to be disabled: what it stood for is not open then */
+	const Trigger *privacy = find_trigger(parent, "forge_comm_privacy", "privacy_guard", true);
+
+	if (privacy)
+		find_private(rel, info, parent, privacy, key);
+	else if (find_trigger(parent, "forge_comm_directory", "directory_guard", true))
+	{
 		key->to = REFERENCE_TO_PERSON;
-	else
-		return;
-	key->id = referencing_id(rel, info, id_column(parent));
+		key->id = referencing_column(rel, info, id_column(parent));
+		if (key->id == InvalidAttrNumber)
+			refuse_without_id(rel, info);
+	}
 }
 
 /* Generated columns are computed only after BEFORE triggers. */
@@ -281,6 +348,7 @@ composite_via(const ForeignKeyCacheInfo *info, const TenancyRule *rule,
 	key->columns[0] = rule->via;
 	key->to = whole->to;
 	key->id = whole->id;
+	key->private_in = whole->private_in;
 	compare_as_key_does(info, position, &key->parent, 0);
 	add_agreed(key, rule->workspace, parent_workspace);
 	return key;
@@ -505,28 +573,6 @@ read_private_table(Relation rel, const Trigger *trigger, PrivacyRule *rule, Rule
 	table_close(members, NoLock);
 }
 
-/* The table that "via" references, under which this one's rows are. */
-static Oid
-via_parent(Relation rel, const Trigger *trigger, AttrNumber via)
-{
-	List *keys = copyObject(RelationGetFKeyList(rel));
-	ListCell *cell;
-
-	foreach(cell, keys)
-	{
-		ForeignKeyCacheInfo *info = lfirst_node(ForeignKeyCacheInfo, cell);
-
-		if (key_position(info, via) >= 0 && !is_partition_copy(info))
-			return info->confrelid;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_FOREIGN_KEY),
-			 errmsg("column \"%s\" of table \"%s\" has no foreign key",
-					option(trigger, "via"), RelationGetRelationName(rel)),
-			 errhint("Restore it, or disable privacy here.")));
-	return InvalidOid;
-}
-
 static PrivacyRule *
 read_privacy(Relation rel, RulesEntry *entry)
 {
@@ -544,8 +590,9 @@ read_privacy(Relation rel, RulesEntry *entry)
 	rule->via = option_column(rel, trigger, "via", is_id_type);
 	if (rule->via)
 	{
-		rule->parent = via_parent(rel, trigger, rule->via);
-		entry->parents = list_append_unique_oid(entry->parents, rule->parent);
+		rule->parent = private_parent(rel, rule->via);
+		if (OidIsValid(rule->parent))
+			entry->parents = list_append_unique_oid(entry->parents, rule->parent);
 	}
 	else
 		read_private_table(rel, trigger, rule, entry);

@@ -26,7 +26,8 @@ typedef struct ForeignKey
 	AttrNumber columns[INDEX_MAX_KEYS]; /* of the referencing table */
 	LookupKey parent; /* how to find the row referenced */
 	ReferenceTo to;
-	AttrNumber id; /* the column that holds the other row's id; 0: REFERENCE_TO_ANY */
+	AttrNumber id; /* the column that says which row it is; 0: REFERENCE_TO_ANY */
+	Oid private_in; /* of which table; the other one, or what its rows are under */
 
 	/* columns in which both rows must agree though the key does not say so */
 	int nagreed;
@@ -74,7 +75,7 @@ typedef struct PrivacyRule
 
 	/* of a table under another one */
 	AttrNumber via;
-	Oid parent;
+	Oid parent; /* InvalidOid where the foreign key is missing */
 
 	/* of the table at the top, such as channels */
 	Condition *private;
