@@ -19,6 +19,7 @@ AS $$
 DECLARE
   rule record;
   condition text;
+  privacy jsonb := forge_comm.rule_options(parent, 'forge_comm_privacy', 'privacy_guard');
 BEGIN
   FOR rule IN
     SELECT t.capability, o.options - 'added' - 'view' - 'via' - 'same' - 'founding' AS options,
@@ -50,6 +51,10 @@ BEGIN
       PERFORM forge_comm.create_truncate_trigger(member, rule.capability, rule.function_name);
     END IF;
   END LOOP;
+  IF privacy ? 'via' AND NOT forge_comm.has_trigger(member, 'forge_comm_privacy') THEN
+    PERFORM forge_comm.create_rule_trigger(member, 'privacy', format('UPDATE OF %I', privacy ->> 'via'),
+                                           'privacy_guard', privacy);
+  END IF;
   PERFORM forge_comm.copy_policies(member, parent);
 END
 $$;

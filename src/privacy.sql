@@ -72,13 +72,14 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  member regclass;
+  member record;
 BEGIN
-  -- Inheritance children have no foreign keys but their own, and so no trigger.
-  PERFORM forge_comm.create_rule_trigger(rel, 'privacy', events, 'privacy_guard', options);
-  FOR member IN SELECT f.member FROM forge_comm.family(rel) AS f LOOP
+  FOR member IN SELECT f.member AS rel, f.is_partition FROM forge_comm.family(rel) AS f LOOP
+    IF NOT member.is_partition THEN
+      PERFORM forge_comm.create_rule_trigger(member.rel, 'privacy', events, 'privacy_guard', options);
+    END IF;
     PERFORM forge_comm.create_policy(
-      member, 'forge_comm_privacy', format('AS RESTRICTIVE USING (%s)', condition),
+      member.rel, 'forge_comm_privacy', format('AS RESTRICTIVE USING (%s)', condition),
       'Nothing private but for its members, whatever other policies say');
   END LOOP;
 END
@@ -170,6 +171,7 @@ DECLARE
   child regclass;
   via name;
 BEGIN
+  PERFORM forge_comm.check_table(c) FROM unnest(children) AS c;
   WHILE cardinality(waiting) > 0 LOOP
     next_parents := '{}';
     FOREACH child IN ARRAY waiting LOOP
