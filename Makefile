@@ -68,6 +68,7 @@ REGRESS = \
 	backfill \
 	planner \
 	timestamps \
+	privacy \
 	soft_delete \
 	messages \
 	chat_schema \
