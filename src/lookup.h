@@ -27,7 +27,7 @@ typedef struct LookupKey
 typedef bool (*LookupCallback)(HeapTuple tuple, TupleDesc desc, void *arg);
 
 /* Id columns of a row that is looked up. */
-#define MAX_ID_COLUMNS 4
+#define MAX_ID_COLUMNS 5
 
 typedef struct IdColumns
 {

@@ -178,11 +178,7 @@ key_position(const ForeignKeyCacheInfo *info, AttrNumber column)
 static void
 add_agreed(ForeignKey *key, AttrNumber column, AttrNumber parent_column)
 {
-	if (key->nagreed == MAX_ID_COLUMNS)
-		ereport(ERROR,
-				(errcode(ERRCODE_TOO_MANY_COLUMNS),
-				 errmsg("rows can be kept alike in at most %d columns", MAX_ID_COLUMNS - 1),
-				 errhint("Name fewer columns with the argument \"same\".")));
+	Assert(key->nagreed < MAX_ID_COLUMNS);
 	key->agreed[key->nagreed] = column;
 	key->parent_agreed[key->nagreed++] = parent_column;
 }
@@ -392,12 +388,12 @@ read_same(Relation rel, const Trigger *trigger, TenancyRule *rule)
 
 	while ((attnum = bms_next_member(columns, attnum)) >= 0)
 	{
-		if (rule->nsame == MAX_ID_COLUMNS - 1 ||
+		if (rule->nsame == MAX_SAME ||
 			!is_id_type(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("argument \"same\" of trigger \"%s\" on table \"%s\" must name up to %d columns of type smallint, integer or bigint",
-							trigger->tgname, RelationGetRelationName(rel), MAX_ID_COLUMNS - 1),
+							trigger->tgname, RelationGetRelationName(rel), MAX_SAME),
 					 errhint("Disable tenancy, and enable it with other columns.")));
 		rule->same[rule->nsame++] = attnum;
 	}

@@ -35,6 +35,9 @@ typedef struct ForeignKey
 	AttrNumber parent_agreed[MAX_ID_COLUMNS];
 } ForeignKey;
 
+/* With the workspace, and what the row is under, they fit into IdColumns. */
+#define MAX_SAME 3
+
 typedef struct TenancyRule
 {
 	AttrNumber workspace;
@@ -42,7 +45,7 @@ typedef struct TenancyRule
 	AttrNumber via; /* column the workspace comes through, or 0 */
 	const ForeignKey *via_key; /* its key; the workspace comes first in what agrees */
 	int nsame; /* further columns that references agree in */
-	AttrNumber same[MAX_ID_COLUMNS];
+	AttrNumber same[MAX_SAME];
 	int nreferences; /* keys of which the foreign key alone does not see to all */
 	ForeignKey *references;
 	int nkeys; /* keys by which other tables might reference rows of this one */

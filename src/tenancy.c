@@ -73,61 +73,89 @@ fill_workspace(const GuardState *guard, HeapTuple tuple)
 
 /* ------------------------------------------------------------ replaced rows */
 
+/* What rows that reference each other agree in, as the new row has it. */
+typedef struct Replacement
+{
+	IdColumns place;
+	AttrNumber differs; /* the column in which the old row had something else */
+} Replacement;
+
+static bool
+differs_in(HeapTuple tuple, TupleDesc desc, const IdColumns *place, int i)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, place->attnums[i], desc, &isnull);
+
+	return isnull != place->nulls[i] ||
+		   (!isnull && id_from_datum(value, TupleDescAttr(desc, place->attnums[i] - 1)->atttypid) !=
+						   place->values[i]);
+}
+
 static bool
 was_elsewhere(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	IdColumns *here = (IdColumns *) arg;
+	Replacement *replacement = (Replacement *) arg;
 
 	if (HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_data->t_infomask) ||
 		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(tuple->t_data)))
 		return true;
-	for (int i = 0; i < here->n && !here->found; i++)
+	for (int i = 0; i < replacement->place.n && !replacement->differs; i++)
 	{
-		bool isnull;
-		Datum value = heap_getattr(tuple, here->attnums[i], desc, &isnull);
-
-		here->found = !isnull &&
-					  (here->nulls[i] ||
-					   id_from_datum(value, TupleDescAttr(desc, here->attnums[i] - 1)->atttypid) !=
-						   here->values[i]);
+		if (differs_in(tuple, desc, &replacement->place, i))
+			replacement->differs = replacement->place.attnums[i];
 	}
-	return !here->found;
+	return !replacement->differs;
 }
 
-/* Where a row is: its workspace, and what it is under for privacy. */
-static IdColumns
-place_of(const GuardState *guard, HeapTuple tuple, int64 workspace)
+static void
+refuse_replacement(const GuardState *guard, AttrNumber attnum)
 {
-	const PrivacyRule *privacy = rules_of(guard->rel)->privacy;
-	IdColumns place = {
-		.n = 1,
-		.attnums = { guard->rule->workspace },
-		.values = { workspace }
-	};
+	if (attnum == guard->rule->workspace)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("a key of table \"%s\" cannot pass from one workspace to another in one transaction",
+						RelationGetRelationName(guard->rel)),
+				 errhint("Insert the row with another key.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("a key of table \"%s\" cannot pass to a row with another \"%s\" in one transaction",
+					RelationGetRelationName(guard->rel),
+					NameStr(TupleDescAttr(guard->desc, attnum - 1)->attname)),
+			 errhint("Insert the row with another key.")));
+}
 
-	if (privacy && privacy->via)
-	{
-		Datum value = heap_getattr(tuple, privacy->via, guard->desc, &place.nulls[1]);
+static void
+add_place(const GuardState *guard, HeapTuple tuple, AttrNumber attnum, IdColumns *place)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, attnum, guard->desc, &isnull);
 
-		place.n = 2;
-		place.attnums[1] = privacy->via;
-		place.values[1] = place.nulls[1] ? 0 : id_from_datum(value, TupleDescAttr(guard->desc, privacy->via - 1)->atttypid);
-	}
-	return place;
+	place->attnums[place->n] = attnum;
+	place->nulls[place->n] = isnull;
+	place->values[place->n++] =
+		isnull ? 0 : id_from_datum(value, TupleDescAttr(guard->desc, attnum - 1)->atttypid);
 }
 
 /*
  * A key that this transaction has taken from a row must not turn up in another
- * workspace, or channel: PostgreSQL would let the rows that referenced the old
- * one reference the new.
+ * workspace or channel, or with another "same" column: PostgreSQL would let the rows that
+ * referenced the old one reference the new.
  */
 static void
-check_not_replaced(const GuardState *guard, HeapTuple tuple, int64 workspace, bool stored)
+check_not_replaced(const GuardState *guard, HeapTuple tuple, bool stored)
 {
+	const PrivacyRule *privacy = rules_of(guard->rel)->privacy;
+	Replacement replacement = { .differs = InvalidAttrNumber };
+
+	add_place(guard, tuple, guard->rule->workspace, &replacement.place);
+	for (int i = 0; i < guard->rule->nsame; i++)
+		add_place(guard, tuple, guard->rule->same[i], &replacement.place);
+	if (privacy && privacy->via)
+		add_place(guard, tuple, privacy->via, &replacement.place);
+
 	for (int i = 0; i < guard->rule->nkeys; i++)
 	{
 		const LookupKey *key = &guard->rule->keys[i];
-		IdColumns elsewhere = place_of(guard, tuple, workspace);
 		Datum values[INDEX_MAX_KEYS];
 		bool isnull = false;
 
@@ -135,14 +163,10 @@ check_not_replaced(const GuardState *guard, HeapTuple tuple, int64 workspace, bo
 			values[j] = heap_getattr(tuple, key->attnums[j], guard->desc, &isnull);
 		if (isnull)
 			continue;
-		lookup_each(key, values, SnapshotAny, was_elsewhere, &elsewhere);
+		lookup_each(key, values, SnapshotAny, was_elsewhere, &replacement);
 		/* another row that still has the key is the unique index's business */
-		if (elsewhere.found && (stored || !lookup_exists(key, values)))
-			ereport(ERROR,
-					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-					 errmsg("a key of table \"%s\" cannot pass to a row of another workspace or channel in one transaction",
-							RelationGetRelationName(guard->rel)),
-					 errhint("Insert the row with another key.")));
+		if (replacement.differs && (stored || !lookup_exists(key, values)))
+			refuse_replacement(guard, replacement.differs);
 	}
 }
 
@@ -195,7 +219,7 @@ guard_insert(const GuardState *guard, HeapTuple new)
 		refuse_row(guard);
 	check_references(guard, NULL, new);
 	if (keys_were_freed())
-		check_not_replaced(guard, new, workspace, false);
+		check_not_replaced(guard, new, false);
 	return new;
 }
 
@@ -237,8 +261,8 @@ guard_update(const GuardState *guard, HeapTuple old, HeapTuple new)
 {
 	const TenancyRule *rule = guard->rule;
 	bool isnull;
-	Datum workspace = heap_getattr(old, rule->workspace, guard->desc, &isnull);
 
+	(void) heap_getattr(old, rule->workspace, guard->desc, &isnull);
 	if (isnull)
 		return guard_insert(guard, new);
 	check_unchanged(guard, old, new);
@@ -246,7 +270,7 @@ guard_update(const GuardState *guard, HeapTuple old, HeapTuple new)
 	if (changes_key(guard, old, new))
 	{
 		if (keys_were_freed())
-			check_not_replaced(guard, new, id_from_datum(workspace, rule->workspace_type), false);
+			check_not_replaced(guard, new, false);
 		note_freed_key();
 	}
 	return new;
@@ -274,7 +298,7 @@ guard_stored(const GuardState *guard, HeapTuple old, HeapTuple new)
 		refuse_row(guard);
 	check_references(guard, old, new);
 	if (keys_were_freed() && (old == NULL || changes_key(guard, old, new)))
-		check_not_replaced(guard, new, id_from_datum(workspace, rule->workspace_type), true);
+		check_not_replaced(guard, new, true);
 }
 
 /* TRUNCATE asks no policy, so it is for those who see everything. */
