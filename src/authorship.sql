@@ -15,8 +15,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   self text := format('forge_comm.is_current_user(%I)', author);
-  anyone text := self || coalesce(format(' OR forge_comm.has_role(%I, VARIADIC %L::pg_catalog.text[])',
-                                         workspace_column, nullif(moderators, '{}')), '');
+  anyone text := self || CASE WHEN moderators <> '{}'
+                              THEN format(' OR forge_comm.has_role(%I, VARIADIC %L::pg_catalog.text[])',
+                                          workspace_column, moderators)
+                              ELSE '' END;
 BEGIN
   -- A service may write in nobody's name.
   PERFORM forge_comm.create_policy(member, 'forge_comm_authorship_insert',

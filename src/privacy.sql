@@ -48,7 +48,7 @@ BEGIN
   IF id IS NULL THEN
     RAISE EXCEPTION 'table % has no primary key of one id column', rel
       USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'What is under its rows is found by that key; it must be smallint, integer or bigint.';
+            HINT = 'Its rows are found by that key, which must be smallint, integer or bigint.';
   END IF;
   RETURN id;
 END
