@@ -69,6 +69,10 @@ REGRESS = \
 	planner \
 	timestamps \
 	privacy \
+	founding \
+	directory \
+	roles \
+	same \
 	soft_delete \
 	messages \
 	chat_schema \
