@@ -91,7 +91,9 @@ ISOLATION = \
 	enable \
 	backfilling \
 	plans \
-	revoked
+	revoked \
+	founders \
+	members
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
 
 # Callbacks and PostgreSQL's own headers leave parameters unused. Warnings are

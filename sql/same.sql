@@ -281,13 +281,6 @@ SELECT id, code FROM parts ORDER BY id;
 COMMIT;
 BEGIN;
 SELECT forge_comm.set_context(8);
-DELETE FROM channels WHERE id = 10 RETURNING id;
-RESET SESSION AUTHORIZATION;
-ROLLBACK;
-SET SESSION AUTHORIZATION regress_app;
-BEGIN;
-SELECT forge_comm.set_context(8);
--- topics of it stand in the way
 DELETE FROM messages WHERE id = 100 RETURNING id;
 RESET SESSION AUTHORIZATION;
 SELECT array_agg(id ORDER BY id) FROM messages;
