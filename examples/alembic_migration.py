@@ -18,15 +18,27 @@ down_revision = None
 
 def upgrade():
     # Parents first: a table gets its workspaces through the one above it
-    op.execute("SELECT forge_comm.enable_tenancy('workspaces', workspace_column => 'id')")
-    op.execute("SELECT forge_comm.enable_tenancy('memberships')")
+    op.execute(
+        "SELECT forge_comm.enable_tenancy('workspaces', workspace_column => 'id', founding => true)"
+    )
+    op.execute("SELECT forge_comm.enable_tenancy('memberships', write_roles => '{owner,admin}')")
     op.execute("SELECT forge_comm.enable_tenancy('channels')")
-    for table, via in (("messages", "channel_id"), ("reactions", "message_id")):
+    for table, via in (
+        ("channel_members", "channel_id"),
+        ("messages", "channel_id"),
+        ("reactions", "message_id"),
+    ):
         op.execute(f"SELECT forge_comm.enable_tenancy('{table}', via => '{via}')")
         # It commits each batch, so not in the migration's own transaction
         with op.get_context().autocommit_block():
             op.execute(f"CALL forge_comm.backfill('{table}')")
 
+    op.execute("SELECT forge_comm.enable_directory('users')")
+    op.execute(
+        "SELECT forge_comm.enable_privacy('channels', private => 'is_private',"
+        " members => 'channel_members', children => '{messages,reactions}')"
+    )
+    op.execute("SELECT forge_comm.enable_authorship('messages')")
     op.execute("SELECT forge_comm.enable_timestamps('messages')")
     op.execute("SELECT forge_comm.enable_soft_delete('messages')")
     op.execute("SELECT forge_comm.enable_messages('messages')")
@@ -36,6 +48,16 @@ def downgrade():
     op.execute("SELECT forge_comm.disable_messages('messages')")
     op.execute("SELECT forge_comm.disable_soft_delete('messages', drop_columns => true)")
     op.execute("SELECT forge_comm.disable_timestamps('messages', drop_columns => true)")
+    op.execute("SELECT forge_comm.disable_authorship('messages')")
+    op.execute("SELECT forge_comm.disable_privacy('channels')")
+    op.execute("SELECT forge_comm.disable_directory('users')")
     # Children first
-    for table in ("reactions", "messages", "channels", "memberships", "workspaces"):
+    for table in (
+        "reactions",
+        "messages",
+        "channel_members",
+        "channels",
+        "memberships",
+        "workspaces",
+    ):
         op.execute(f"SELECT forge_comm.disable_tenancy('{table}', drop_column => true)")

@@ -1,6 +1,6 @@
 -- The schema of an ordinary chat application, as Alembic leaves it: integer
--- keys, cascading foreign keys, and a workspace that messages and reactions
--- know only through their channel. Nothing here knows of forge_comm.
+-- keys, cascading foreign keys, and a workspace that messages, reactions and the
+-- members of channels know only through their channel. Nothing here knows of forge_comm.
 --
 -- Run it as the role that owns the application's tables.
 
@@ -34,9 +34,18 @@ CREATE TABLE channels (
     workspace_id integer NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
     name varchar(100) NOT NULL,
     topic text,
+    is_private boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (workspace_id, name)
 );
+
+CREATE TABLE channel_members (
+    id serial PRIMARY KEY,
+    channel_id integer NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
+    user_id integer NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    UNIQUE (channel_id, user_id)
+);
+CREATE INDEX ix_channel_members_user_id ON channel_members (user_id);
 
 CREATE TABLE messages (
     id serial PRIMARY KEY,

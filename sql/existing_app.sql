@@ -63,7 +63,14 @@ CREATE TABLE memberships (
 CREATE TABLE channels (
   id serial PRIMARY KEY,
   workspace_id integer NOT NULL REFERENCES workspaces ON DELETE CASCADE,
-  name varchar(80) NOT NULL
+  name varchar(80) NOT NULL,
+  is_private boolean NOT NULL DEFAULT false
+);
+CREATE TABLE channel_members (
+  id serial PRIMARY KEY,
+  channel_id integer NOT NULL REFERENCES channels ON DELETE CASCADE,
+  user_id integer NOT NULL REFERENCES users ON DELETE CASCADE,
+  UNIQUE (channel_id, user_id)
 );
 CREATE TABLE messages (
   id serial PRIMARY KEY,
@@ -87,7 +94,8 @@ CREATE TABLE reactions (
 INSERT INTO users (email) VALUES ('a@example.com'), ('b@example.com'), ('c@example.com');
 INSERT INTO workspaces (name) VALUES ('one'), ('two');
 INSERT INTO memberships (user_id, workspace_id, role) VALUES (1, 1, 'owner'), (2, 2, 'owner'), (3, 1, 'member'), (3, 2, 'guest');
-INSERT INTO channels (workspace_id, name) VALUES (1, 'general'), (2, 'general');
+INSERT INTO channels (workspace_id, name, is_private) VALUES (1, 'general', false), (2, 'general', false), (1, 'secret', true);
+INSERT INTO channel_members (channel_id, user_id) VALUES (3, 3);
 INSERT INTO messages (channel_id, user_id, body) VALUES (1, 1, 'first'), (1, 3, 'second'), (2, 2, 'other');
 INSERT INTO messages (channel_id, user_id, body, parent_id) VALUES (1, 3, 'reply', 1);
 INSERT INTO reactions (message_id, user_id, emoji) VALUES (1, 3, 'yes'), (3, 2, 'no');
@@ -96,13 +104,18 @@ CREATE TEMPORARY TABLE data AS SELECT * FROM messages;
 
 -- --------------------------------------------------------- a handful of calls
 
-SELECT forge_comm.enable_tenancy('workspaces', 'id');
-SELECT forge_comm.enable_tenancy('memberships');
+SELECT forge_comm.enable_directory('users');
+SELECT forge_comm.enable_tenancy('workspaces', 'id', founding => true);
+SELECT forge_comm.enable_tenancy('memberships', write_roles => '{owner,admin}');
 SELECT forge_comm.enable_tenancy('channels');
-SELECT forge_comm.enable_tenancy('messages', via => 'channel_id');
+SELECT forge_comm.enable_tenancy('channel_members', via => 'channel_id');
+CALL forge_comm.backfill('channel_members');
+SELECT forge_comm.enable_tenancy('messages', via => 'channel_id', same => '{channel_id}');
 CALL forge_comm.backfill('messages');
 SELECT forge_comm.enable_tenancy('reactions', via => 'message_id');
 CALL forge_comm.backfill('reactions');
+SELECT forge_comm.enable_privacy('channels', 'is_private', 'channel_members', children => '{messages,reactions}');
+SELECT forge_comm.enable_authorship('messages');
 SELECT forge_comm.enable_timestamps('messages');
 SELECT forge_comm.enable_soft_delete('messages');
 SELECT forge_comm.enable_messages('messages');
@@ -137,6 +150,17 @@ SELECT id FROM channels ORDER BY id;
 SELECT count(*), count(DISTINCT workspace_id) FROM messages;
 INSERT INTO messages (channel_id, user_id, body) VALUES (2, 3, 'here'), (1, 3, 'there') RETURNING id, workspace_id;
 SELECT forge_comm.has_role(1, 'member'), forge_comm.has_role(2, 'member', 'guest'), forge_comm.has_role(2, 'owner');
+-- What is private, and whose
+INSERT INTO messages (channel_id, user_id, body) VALUES (3, 3, 'psst') RETURNING id;
+SELECT count(*) FROM get_messages(3);
+SELECT email FROM users ORDER BY id;
+COMMIT;
+BEGIN;
+SELECT forge_comm.set_context(1);
+SELECT (SELECT count(*) FROM get_messages(3)), (SELECT count(*) FROM channels), can_access_channel(3);
+SELECT email FROM users ORDER BY id;
+INSERT INTO workspaces (name) VALUES ('three') RETURNING id;
+INSERT INTO memberships (user_id, workspace_id, role) VALUES (1, 3, 'owner') RETURNING id > 4;
 COMMIT;
 -- Without a context there is no query
 SELECT count(*) FROM messages;
@@ -157,11 +181,15 @@ ROLLBACK;
 SELECT forge_comm.disable_messages('messages');
 SELECT forge_comm.disable_soft_delete('messages', true);
 SELECT forge_comm.disable_timestamps('messages', true);
+SELECT forge_comm.disable_authorship('messages');
+SELECT forge_comm.disable_privacy('channels');
 SELECT forge_comm.disable_tenancy('reactions', true);
 SELECT forge_comm.disable_tenancy('messages', true);
+SELECT forge_comm.disable_tenancy('channel_members', true);
 SELECT forge_comm.disable_tenancy('channels', true);
 SELECT forge_comm.disable_tenancy('memberships', true);
 SELECT forge_comm.disable_tenancy('workspaces', true);
+SELECT forge_comm.disable_directory('users');
 RESET SESSION AUTHORIZATION;
 SELECT forge_comm.forget_memberships();
 SET SESSION AUTHORIZATION regress_app;

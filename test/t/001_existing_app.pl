@@ -23,6 +23,7 @@ my $rows_before = $app->admin($columns);
 
 # Onboarding
 $app->onboard;
+$app->onboard_people;
 is( $app->admin(q{
 		SELECT count(*), count(m.workspace_id), bool_and(m.workspace_id = c.workspace_id)
 		FROM messages m JOIN channels c ON c.id = m.channel_id}),
@@ -41,10 +42,11 @@ is($app->admin($columns), $rows_before, 'nothing else in the rows has changed');
 my $schema_enabled = $app->dump('--schema-only');
 isnt($schema_enabled, $schema_before, 'onboarding is visible in the schema');
 $app->onboard;
+$app->onboard_people;
 is($app->dump('--schema-only'), $schema_enabled, 'onboarding twice changes nothing');
 
 # Whose rows
-for my $table (qw(workspaces memberships channels messages reactions))
+for my $table (qw(users workspaces memberships channels channel_members messages reactions))
 {
 	$app->refused("SELECT count(*) FROM $table",
 		'42501', "without a context $table cannot be read");
@@ -132,8 +134,7 @@ my %foreign = (
 	  [ 'INSERT INTO messages (channel_id, user_id, body, parent_id) VALUES (1, 1, $$x$$, %d)', 4 ],
 	'a reaction to a message' =>
 	  [ 'INSERT INTO reactions (message_id, user_id, emoji) VALUES (%d, 1, $$x$$)', 4 ],
-	'a parent moved to a message' => [ 'UPDATE messages SET parent_id = %d WHERE id = 2', 4 ],
-	'a message moved to a channel' => [ 'UPDATE messages SET channel_id = %d WHERE id = 2', 3 ]);
+	'a parent moved to a message' => [ 'UPDATE messages SET parent_id = %d WHERE id = 2', 4 ]);
 for my $what (sort keys %foreign)
 {
 	my ($sql, $id) = @{ $foreign{$what} };
@@ -152,10 +153,62 @@ for my $id (3, 999)
 		"INSERT INTO messages (workspace_id, channel_id, user_id, body) VALUES (2, $id, 1, 'x')",
 		'42501', "channel $id of a foreign workspace, named as such");
 }
-$app->refused_as(3, undef, 'UPDATE messages SET workspace_id = 2 WHERE id = 1',
+for my $id (2, 3, 999)
+{
+	$app->refused_as(1, 1, "UPDATE messages SET channel_id = $id WHERE id = 2",
+		'42501', "a message does not move to channel $id");
+}
+$app->refused_as(3, undef, 'UPDATE messages SET workspace_id = 2 WHERE id = 2',
 	'42501', 'a row cannot change its workspace, not even between two of one user');
 $app->refused_as(1, 1, q{INSERT INTO channels (workspace_id, name) VALUES (2, 'x')},
 	'42501', 'a row cannot be put into another workspace');
+
+# Private channels
+is( $app->as(3, 1, q{
+		INSERT INTO channels (id, workspace_id, name, is_private) VALUES (40, 1, 'secret', true) RETURNING id;
+		INSERT INTO channel_members (channel_id, user_id) VALUES (40, 3) RETURNING user_id;
+		INSERT INTO messages (id, channel_id, body) VALUES (400, 40, 'psst') RETURNING id, user_id;
+		INSERT INTO reactions (message_id, emoji) VALUES (400, '!') RETURNING user_id}),
+	"40\n3\n400|3\n3", 'Carol makes a private channel');
+my $private = q{
+	SELECT (SELECT count(*) FROM channels WHERE id = 40), (SELECT count(*) FROM channel_members),
+		   (SELECT count(*) FROM messages WHERE channel_id = 40), (SELECT count(*) FROM reactions WHERE message_id = 400),
+		   (SELECT count(*) FROM get_messages(40)), can_access_channel(40)
+};
+is($app->as(3, undef, $private), '1|1|1|1|1|t', 'and is alone in it');
+is($app->as(1, undef, $private), '0|0|0|0|0|f', 'Alice, who owns the workspace, is not');
+is($app->as(2, undef, $private), '0|0|0|0|0|f', 'nor is Bob');
+$app->refused_as(1, 1, 'INSERT INTO channel_members (channel_id, user_id) VALUES (40, 1)',
+	'23503', 'she does not let herself in');
+is( $app->as(3, 1, 'INSERT INTO channel_members (channel_id, user_id) VALUES (40, 1) RETURNING user_id'),
+	'1', 'Carol does');
+is($app->as(1, undef, $private), '1|2|1|1|1|t', 'and there she is');
+
+# People
+my $known = q{SELECT string_agg(email, ' ' ORDER BY id) FROM users};
+is($app->as(1, undef, $known), 'alice carol',     'Alice knows Carol');
+is($app->as(3, undef, $known), 'alice bob carol', 'who knows both');
+is( $app->as(3, undef, q{
+		UPDATE users SET display_name = 'Me';
+		\echo :ROW_COUNT}),
+	'1', 'people write their own row');
+is( $app->as(3, 1, q{
+		UPDATE messages SET body = body;
+		\echo :ROW_COUNT}),
+	'2', 'and edit their own messages');
+$app->refused_as(3, 1, q{INSERT INTO messages (channel_id, user_id, body) VALUES (1, 1, 'x')},
+	'42501', 'they write in no other name');
+$app->refused_as(3, 1, q{INSERT INTO memberships (user_id, workspace_id) VALUES (2, 1)},
+	'23503', 'and ask nobody in whom they do not know of');
+$app->refused_as(3, 1, q{UPDATE memberships SET role = 'owner' WHERE user_id = 3;
+	INSERT INTO memberships (user_id, workspace_id) VALUES (1, 1)},
+	'42501', 'nor at all, if they are members only');
+is( $app->as(3, undef, q{
+		INSERT INTO workspaces (name, slug) VALUES ('Carols', 'carols') RETURNING id;
+		INSERT INTO memberships (user_id, workspace_id, role) VALUES (3, 3, 'owner') RETURNING workspace_id}),
+	"3\n3", 'they found workspaces of their own');
+is( $app->as(3, undef, 'SELECT string_agg(id::text, $$ $$ ORDER BY id) FROM workspaces'),
+	'1 2 3', 'which they are in');
 
 # A cascade is the database's own DELETE: it is not made soft.
 is( $app->as(1, 1, q{
@@ -168,7 +221,8 @@ is($app->admin('SELECT count(*) FROM messages WHERE channel_id = 2'), '0', 'casc
 my $counts = q{
 	SELECT (SELECT count(*) FROM workspaces), (SELECT count(*) FROM memberships),
 		   (SELECT count(*) FROM channels), (SELECT count(*) FROM messages),
-		   (SELECT count(*) FROM reactions)
+		   (SELECT count(*) FROM reactions), (SELECT count(*) FROM channel_members),
+		   (SELECT count(*) FROM users)
 };
 my $counts_before = $app->admin($counts);
 my $rows = $app->admin($columns);

@@ -28,9 +28,11 @@ our $grant = q{
 	SELECT forge_comm.grant_app('app_owner');
 };
 our $enable = q{
-	SELECT forge_comm.enable_tenancy('workspaces', workspace_column => 'id');
-	SELECT forge_comm.enable_tenancy('memberships');
+	SELECT forge_comm.enable_tenancy('workspaces', workspace_column => 'id', founding => true);
+	SELECT forge_comm.enable_tenancy('memberships', write_roles => '{owner,admin}');
 	SELECT forge_comm.enable_tenancy('channels');
+	SELECT forge_comm.enable_tenancy('channel_members', via => 'channel_id');
+	CALL forge_comm.backfill('channel_members');
 	SELECT forge_comm.enable_tenancy('messages', via => 'channel_id');
 	CALL forge_comm.backfill('messages');
 	SELECT forge_comm.enable_tenancy('reactions', via => 'message_id');
@@ -40,6 +42,14 @@ our $enable = q{
 	SELECT forge_comm.enable_soft_delete('messages');
 	SELECT forge_comm.enable_messages('messages', deleted_at => 'deleted_at');
 };
+# What keeps the people of one workspace apart, on top of it.
+our $enable_people = q{
+	SELECT forge_comm.enable_directory('users');
+	SELECT forge_comm.enable_privacy('channels', private => 'is_private',
+									 members => 'channel_members', children => '{messages,reactions}');
+	SELECT forge_comm.enable_authorship('messages');
+	SELECT forge_comm.enable_authorship('reactions', moderators => '{}');
+};
 our $memberships = q{
 	SELECT forge_comm.use_memberships('memberships', role_column => 'role');
 };
@@ -48,11 +58,16 @@ our $disable = q{
 	SELECT forge_comm.disable_soft_delete('messages', drop_columns => true);
 	SELECT forge_comm.disable_timestamps('messages', drop_columns => true);
 	SELECT forge_comm.disable_timestamps('channels', drop_columns => true);
+	SELECT forge_comm.disable_authorship('reactions');
+	SELECT forge_comm.disable_authorship('messages');
+	SELECT forge_comm.disable_privacy('channels');
 	SELECT forge_comm.disable_tenancy('reactions', drop_column => true);
 	SELECT forge_comm.disable_tenancy('messages', drop_column => true);
+	SELECT forge_comm.disable_tenancy('channel_members', drop_column => true);
 	SELECT forge_comm.disable_tenancy('channels', drop_column => true);
 	SELECT forge_comm.disable_tenancy('memberships', drop_column => true);
 	SELECT forge_comm.disable_tenancy('workspaces', drop_column => true);
+	SELECT forge_comm.disable_directory('users');
 };
 our $revoke = q{
 	SELECT forge_comm.forget_memberships();
@@ -119,6 +134,13 @@ sub onboard
 	$self->admin("CREATE EXTENSION IF NOT EXISTS forge_comm; $grant");
 	$self->owner($enable);
 	$self->admin($memberships);
+	return;
+}
+
+sub onboard_people
+{
+	my ($self) = @_;
+	$self->owner($enable_people);
 	return;
 }
 
