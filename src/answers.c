@@ -63,14 +63,19 @@ same_key(AnswerKey left, AnswerKey right)
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* When an answer is true. */
+/*
+ * When an answer is true.  A snapshot is told from others by all that decides
+ * what it shows: PostgreSQL's count of completed transactions would do, but
+ * the copy of a snapshot that is active does not have it.
+ */
 typedef struct Moment
 {
 	LocalTransactionId transaction;
-	uint64 completed; /* transactions, by anybody */
 	CommandId command;
 	TransactionId xmin;
 	TransactionId xmax;
+	uint32 nrunning; /* between them, as seen by the snapshot */
+	const TransactionId *running;
 	uint64 context;
 } Moment;
 
@@ -88,33 +93,49 @@ now(void)
 	Snapshot snapshot = GetActiveSnapshot();
 	Moment result = {
 		.transaction = compat_local_xid(),
-		.completed = snapshot->snapXactCompletionCount,
 		.command = snapshot->curcid,
 		.xmin = snapshot->xmin,
 		.xmax = snapshot->xmax,
+		.nrunning = snapshot->xcnt,
+		.running = snapshot->xip,
 		.context = context_generation()
 	};
 
+	/* a standby keeps them all here */
+	if (snapshot->takenDuringRecovery)
+	{
+		result.nrunning = snapshot->subxcnt;
+		result.running = snapshot->subxip;
+	}
 	return result;
 }
 
 static bool
 same_moment(const Moment *left, const Moment *right)
 {
-	return left->command == right->command && left->completed == right->completed &&
-		   left->context == right->context && left->transaction == right->transaction &&
-		   left->xmin == right->xmin && left->xmax == right->xmax;
+	return left->command == right->command && left->context == right->context &&
+		   left->transaction == right->transaction && left->xmin == right->xmin &&
+		   left->xmax == right->xmax && left->nrunning == right->nrunning &&
+		   (left->nrunning == 0 ||
+			memcmp(left->running, right->running, left->nrunning * sizeof(TransactionId)) == 0);
 }
 
 /* Begin anew. */
 static void
 forget(const Moment *current)
 {
+	valid = false;
 	MemoryContextReset(memory);
 	answers = answer_create(memory, 64, NULL);
 	lists = NIL;
 	last_key = (AnswerKey){ .relid = InvalidOid };
 	moment = *current;
+	if (current->nrunning > 0)
+	{
+		Size size = current->nrunning * sizeof(TransactionId);
+
+		moment.running = memcpy(MemoryContextAlloc(memory, size), current->running, size);
+	}
 	valid = true;
 }
 
