@@ -339,6 +339,20 @@ SELECT forge_comm.disable_tenancy('replies');
 SELECT forge_comm.disable_tenancy('rooms');
 DROP TABLE replies, rooms;
 
+-- The parent's own guard disabled, references to it are checked all the same
+ALTER TABLE channels DISABLE TRIGGER forge_comm_tenancy;
+ALTER TABLE things DISABLE TRIGGER forge_comm_tenancy;
+SET SESSION AUTHORIZATION regress_app;
+BEGIN;
+SELECT forge_comm.set_context(7);
+SELECT diagnostics('INSERT INTO messages (id, workspace_id, channel_id) VALUES (130, 1, 20)');
+SELECT diagnostics('INSERT INTO loose VALUES (5, 2, 1)');
+INSERT INTO messages (id, channel_id) VALUES (130, 20) RETURNING workspace_id;
+ROLLBACK;
+SET SESSION AUTHORIZATION regress_owner;
+ALTER TABLE channels ENABLE TRIGGER forge_comm_tenancy;
+ALTER TABLE things ENABLE TRIGGER forge_comm_tenancy;
+
 -- ----------------------------------------------------------------- disabling
 
 SELECT forge_comm.disable_tenancy(t) FROM unnest('{drafts,messages,topics,channels}'::regclass[]) AS t;

@@ -39,11 +39,15 @@ typedef struct RulesEntry
 static HTAB *rules_cache = NULL;
 static bool some_invalid = false;
 
-/* The workspace column of a table; 0 if it is not under tenancy. */
+/*
+ * The workspace column of a table; 0 if it is not under tenancy.  A trigger
+ * that happens to be disabled still says which it is: references are no freer
+ * for it.
+ */
 static AttrNumber
 workspace_column(Relation rel)
 {
-	const Trigger *trigger = find_trigger(rel, "forge_comm_tenancy", "tenancy_guard", false);
+	const Trigger *trigger = find_trigger(rel, "forge_comm_tenancy", "tenancy_guard", true);
 
 	return trigger ? required_column(rel, trigger, "workspace_column", is_id_type) : InvalidAttrNumber;
 }
