@@ -361,12 +361,3 @@ lookup_referenced(const LookupKey *key, const Datum *values, bool lock, IdColumn
 	UnregisterSnapshot(latest);
 	return columns->found;
 }
-
-/* Is there a row with this key, for whoever comes to insert another? */
-bool
-lookup_exists(const LookupKey *key, const Datum *values)
-{
-	IdColumns none = { .n = 0 };
-
-	return lookup_referenced(key, values, false, &none);
-}

@@ -44,7 +44,6 @@ extern void lookup_each(const LookupKey *key, const Datum *values, Snapshot snap
 						LookupCallback callback, void *arg);
 extern bool lookup_referenced(const LookupKey *key, const Datum *values, bool lock,
 							  IdColumns *columns);
-extern bool lookup_exists(const LookupKey *key, const Datum *values);
 
 /* An id column's value, whatever its width. */
 extern bool is_id_type(Oid type);

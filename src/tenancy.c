@@ -136,6 +136,23 @@ add_place(const GuardState *guard, HeapTuple tuple, AttrNumber attnum, IdColumns
 		isnull ? 0 : id_from_datum(value, TupleDescAttr(guard->desc, attnum - 1)->atttypid);
 }
 
+static bool
+note_found(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	*(bool *) arg = true;
+	return false;
+}
+
+/* Has a row the key still, as a new version of what it was? */
+static bool
+has_key(const LookupKey *key, const Datum *values)
+{
+	bool found = false;
+
+	lookup_each(key, values, SnapshotSelf, note_found, &found);
+	return found;
+}
+
 /*
  * A key that this transaction has taken from a row must not turn up in another
  * workspace or channel, or with another "same" column: PostgreSQL would let the rows that
@@ -165,7 +182,7 @@ check_not_replaced(const GuardState *guard, HeapTuple tuple, bool stored)
 			continue;
 		lookup_each(key, values, SnapshotAny, was_elsewhere, &replacement);
 		/* another row that still has the key is the unique index's business */
-		if (replacement.differs && (stored || !lookup_exists(key, values)))
+		if (replacement.differs && (stored || !has_key(key, values)))
 			refuse_replacement(guard, replacement.differs);
 	}
 }
