@@ -38,7 +38,8 @@ OBJS = \
 	src/backfill.o \
 	src/timestamps.o \
 	src/soft_delete.o \
-	src/messages.o
+	src/messages.o \
+	src/gate.o
 
 # The parts of the install script, in the order in which they run
 SQL_PARTS = \
@@ -58,6 +59,8 @@ SQL_PARTS = \
 	src/new_members.sql \
 	src/messages.sql \
 	src/chat_schema.sql \
+	src/checklist.sql \
+	src/gate.sql \
 	src/privileges.sql
 DATA_built = forge_comm--$(EXTVERSION).sql
 
@@ -77,6 +80,8 @@ REGRESS = \
 	messages \
 	chat_schema \
 	existing_app \
+	checklist \
+	gate \
 	bad_input \
 	privileges
 

@@ -9,6 +9,7 @@
 
 #include "answers.h"
 #include "context.h"
+#include "gate.h"
 #include "memberships.h"
 #include "rules.h"
 #include "soft_delete.h"
@@ -27,5 +28,6 @@ _PG_init(void)
 	context_init();
 	timestamps_init();
 	soft_delete_init();
+	gate_init();
 	MarkGUCPrefixReserved("forge_comm");
 }

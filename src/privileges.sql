@@ -149,5 +149,16 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.copy_policies(regclass, regclass),
   forge_comm.create_rule_trigger(regclass, text, text, name, jsonb),
   forge_comm.create_truncate_trigger(regclass, text, name, text),
-  forge_comm.create_stored_trigger(regclass)
+  forge_comm.create_stored_trigger(regclass),
+  -- the gate's, for whoever makes a table; they tell what the catalogues tell
+  forge_comm.gate_remember(oid),
+  forge_comm.gate_findings(oid[]),
+  forge_comm.finding_table_unprotected(regnamespace),
+  forge_comm.finding_row_security_off(regnamespace),
+  forge_comm.finding_partition_uncovered(regnamespace),
+  forge_comm.tenant_tables(),
+  forge_comm.guarded_tables(),
+  forge_comm.foreign_keys(),
+  forge_comm.enable_statement(regclass, name, boolean, name),
+  forge_comm.remark(text)
 TO PUBLIC;
