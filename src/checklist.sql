@@ -123,7 +123,7 @@ AS $$
     UNION
     SELECT k.rel, k.last_column, b.depth + 1
       FROM belonging AS b JOIN keys AS k ON k.parent = b.oid AND k.rel <> k.parent AND k.is_required
-     WHERE b.depth < 8 AND NOT EXISTS (SELECT FROM direct AS d WHERE d.oid = k.rel)
+     WHERE b.depth < 32 AND NOT EXISTS (SELECT FROM direct AS d WHERE d.oid = k.rel)
   )
   SELECT DISTINCT ON (t.oid) t.oid, t.relnamespace, t.tenancy, d.attname, d.attnum,
          d.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype), b.via,
@@ -141,10 +141,12 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT CASE WHEN via IS NOT NULL THEN format('SELECT forge_comm.enable_tenancy(%L, via => %L);', rel, via)
-              WHEN is_id THEN format('SELECT forge_comm.enable_tenancy(%L, workspace_column => %L);', rel, tenant_column)
+  SELECT CASE WHEN tenant_column IS NULL OR is_id
+              THEN format('SELECT forge_comm.enable_tenancy(%L%s%s);', rel,
+                          ', workspace_column => ' || quote_literal(tenant_column), ', via => ' || quote_literal(via))
               ELSE forge_comm.remark(format('Column %I is no smallint, integer or bigint: write policies of your own', tenant_column))
          END
+   WHERE rel IS NOT NULL
 $$;
 COMMENT ON FUNCTION forge_comm.enable_statement(regclass, name, boolean, name) IS
   'The call that puts a table under tenancy';
@@ -296,7 +298,7 @@ COMMENT ON FUNCTION forge_comm.opens_without_context(text) IS
   'Does code take a missing context for a yes?';
 
 -- Without a literal name it may be any.
-CREATE FUNCTION forge_comm.settings_read(code text)
+CREATE FUNCTION forge_comm.open_settings(code text)
 RETURNS SETOF text
 LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
@@ -308,7 +310,7 @@ AS $$
   UNION
   SELECT '(computed)' WHERE code ~ 'current_setting ?\( ?[^'' )]'
 $$;
-COMMENT ON FUNCTION forge_comm.settings_read(text) IS
+COMMENT ON FUNCTION forge_comm.open_settings(text) IS
   'Which settings code reads that anybody may set';
 
 CREATE FUNCTION forge_comm.alter_policy_statement(rel regclass, name name, command "char", condition text, check_condition text)
@@ -347,25 +349,40 @@ RETURNS SETOF forge_comm.finding
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+  WITH tenants AS MATERIALIZED (
+    SELECT * FROM forge_comm.tenant_tables()
+  ), filled AS (
+    -- a column that may be null is filled through a parent, if there is one
+    SELECT k.rel, min(k.last_column::text)::name AS via
+      FROM tenants AS t
+      JOIN pg_attribute AS a ON a.attrelid = t.rel AND a.attnum = t.attnum AND NOT a.attnotnull
+      JOIN forge_comm.foreign_keys() AS k ON k.rel = t.rel AND k.parent <> k.rel AND k.is_required
+      JOIN tenants AS p ON p.rel = k.parent AND NOT p.is_root
+     WHERE t.is_id
+     GROUP BY k.rel
+  ), looking AS MATERIALIZED (
+    -- what the policies depend on: functions of ours, or columns
+    SELECT p.polrelid AS rel, y.oid IS NOT NULL AS is_ours, a.attname
+      FROM pg_policy AS p
+      JOIN pg_depend AS d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+      LEFT JOIN pg_proc AS y ON d.refclassid = 'pg_proc'::regclass AND y.oid = d.refobjid
+                            AND y.pronamespace = 'forge_comm'::regnamespace
+      LEFT JOIN pg_attribute AS a ON d.refclassid = 'pg_class'::regclass AND a.attrelid = d.refobjid
+                                 AND a.attrelid = p.polrelid AND a.attnum = d.refobjsubid
+  )
   SELECT 'table-unprotected', 'error', t.rel::text,
          'Its rows belong to workspaces (' || coalesce('column ' || quote_ident(t.tenant_column),
                                                        'through ' || quote_ident(t.via))
          || '), and no policy keeps them apart.',
-         forge_comm.enable_statement(t.rel, t.tenant_column, t.is_id, t.via)
-    FROM forge_comm.tenant_tables() AS t
+         forge_comm.enable_statement(t.rel, t.tenant_column, t.is_id, coalesce(t.via, f.via))
+    FROM tenants AS t
     JOIN pg_class AS c ON c.oid = t.rel
+    LEFT JOIN filled AS f ON f.rel = t.rel
    WHERE t.namespace = schema AND t.tenancy IS NULL
      -- what has row security and no permissive policy is closed
      AND (NOT c.relrowsecurity OR EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = t.rel AND p.polpermissive))
-     AND NOT EXISTS (
-       SELECT
-         FROM pg_policy AS p
-         JOIN pg_depend AS d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
-         LEFT JOIN pg_proc AS f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid
-         LEFT JOIN pg_attribute AS a ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.rel
-                                    AND a.attrelid = t.rel AND a.attnum = d.refobjsubid
-        WHERE p.polrelid = t.rel
-          AND (f.pronamespace = 'forge_comm'::regnamespace OR a.attname IN (t.tenant_column, t.via)))
+     AND NOT EXISTS (SELECT FROM looking AS l
+                      WHERE l.rel = t.rel AND (l.is_ours OR l.attname IN (t.tenant_column, t.via)))
    ORDER BY t.depth, t.is_root DESC, t.rel::text COLLATE "C"
 $$;
 COMMENT ON FUNCTION forge_comm.finding_table_unprotected(regnamespace) IS
@@ -402,28 +419,6 @@ $$;
 COMMENT ON FUNCTION forge_comm.finding_row_security_not_forced(regnamespace) IS
   'Item row-security-not-forced of the checklist';
 
-CREATE FUNCTION forge_comm.finding_policy_missing(schema regnamespace)
-RETURNS SETOF forge_comm.finding
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT 'policy-missing', 'warning', c.oid::regclass::text,
-         'Row security is on, and there is no permissive policy: nobody whom it binds sees a row.',
-         CASE WHEN t.tenancy IS NOT NULL
-              THEN format('CREATE POLICY forge_comm_access ON %s USING (%s);', t.rel,
-                          forge_comm.tenancy_expression(t.rel, t.tenant_column))
-              WHEN t.rel IS NOT NULL
-              THEN forge_comm.enable_statement(t.rel, t.tenant_column, t.is_id, t.via)
-              ELSE forge_comm.remark(format('CREATE POLICY ... ON %1$s, or ALTER TABLE %1$s DISABLE ROW LEVEL SECURITY', c.oid::regclass))
-         END
-    FROM pg_class AS c
-    LEFT JOIN forge_comm.tenant_tables() AS t ON t.rel = c.oid
-   WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p') AND c.relrowsecurity
-     AND NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polpermissive)
-     AND NOT EXISTS (SELECT FROM forge_comm.finding_partition_uncovered(schema) AS u WHERE u.object = c.oid::regclass::text)
-   ORDER BY t.depth, c.relname
-$$;
-
 CREATE FUNCTION forge_comm.finding_partition_uncovered(schema regnamespace)
 RETURNS SETOF forge_comm.finding
 LANGUAGE sql STABLE
@@ -446,6 +441,28 @@ AS $$
 $$;
 COMMENT ON FUNCTION forge_comm.finding_partition_uncovered(regnamespace) IS
   'Item partition-uncovered of the checklist';
+
+CREATE FUNCTION forge_comm.finding_policy_missing(schema regnamespace)
+RETURNS SETOF forge_comm.finding
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT 'policy-missing', 'warning', c.oid::regclass::text,
+         'Row security is on, and there is no permissive policy: nobody whom it binds sees a row.',
+         CASE WHEN t.tenancy IS NOT NULL
+              THEN format('CREATE POLICY forge_comm_access ON %s USING (%s);', t.rel,
+                          forge_comm.tenancy_expression(t.rel, t.tenant_column))
+              WHEN t.rel IS NOT NULL
+              THEN forge_comm.enable_statement(t.rel, t.tenant_column, t.is_id, t.via)
+              ELSE forge_comm.remark(format('CREATE POLICY ... ON %1$s, or ALTER TABLE %1$s DISABLE ROW LEVEL SECURITY', c.oid::regclass))
+         END
+    FROM pg_class AS c
+    LEFT JOIN forge_comm.tenant_tables() AS t ON t.rel = c.oid
+   WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p') AND c.relrowsecurity
+     AND NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polpermissive)
+     AND NOT EXISTS (SELECT FROM forge_comm.finding_partition_uncovered(schema) AS u WHERE u.object = c.oid::regclass::text)
+   ORDER BY t.depth, c.relname
+$$;
 COMMENT ON FUNCTION forge_comm.finding_policy_missing(regnamespace) IS
   'Item policy-missing of the checklist';
 
@@ -526,7 +543,7 @@ AS $$
      WHERE t.tenancy IS NOT NULL
   ), keys AS MATERIALIZED (
     SELECT k.* FROM forge_comm.foreign_keys() AS k JOIN pg_constraint AS c ON c.oid = k.key
-     WHERE k.is_required AND c.convalidated
+     WHERE c.convalidated
   ), anchored AS (
     SELECT t.rel FROM tenants AS t WHERE t.is_founded
     UNION
@@ -535,7 +552,8 @@ AS $$
       FROM anchored AS a
       JOIN keys AS k ON k.parent = a.rel
       JOIN tenants AS t ON t.rel = k.rel
-     WHERE t.attnum = ANY (k.columns) OR k.last_column = t.tenancy ->> 'via'
+     WHERE k.columns = ARRAY[t.attnum]
+        OR k.is_required AND (t.attnum = ANY (k.columns) OR k.last_column = t.tenancy ->> 'via')
   )
   SELECT 'workspace-without-key', 'error', t.rel::text,
          format('Rows may be left over from a workspace that is gone, and go to whoever founds one with its id in table %s.', w.rel),
@@ -581,6 +599,24 @@ COMMENT ON FUNCTION forge_comm.finding_private_child_open(regnamespace) IS
   'Item private-child-open of the checklist';
 
 -- ---------------------------------------------------------------- items: roles
+
+-- Then every role is the application's.
+CREATE FUNCTION forge_comm.finding_context_public()
+RETURNS SETOF forge_comm.finding
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT 'context-public', 'error', p.oid::regprocedure::text,
+         'Everybody may call it, and so say who is asking.',
+         format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC;', p.oid::regprocedure)
+    FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+   WHERE p.pronamespace = 'forge_comm'::regnamespace
+     AND p.proname IN ('set_context', 'set_service_context', 'use_memberships')
+     AND a.grantee = 0
+   ORDER BY p.oid::regprocedure::text
+$$;
+COMMENT ON FUNCTION forge_comm.finding_context_public() IS
+  'Item context-public of the checklist';
 
 -- The superuser that initdb made cannot be anything else.
 CREATE FUNCTION forge_comm.finding_role_superuser()
@@ -739,7 +775,7 @@ AS $$
          format('It reads %s%s, which any session may set to what it likes.', 'setting ' || s,
                 ' in function ' || p.function::regprocedure),
          forge_comm.ask_tenancy_statement(p.rel, p.name, p.command)
-    FROM forge_comm.policy_code(schema) AS p, forge_comm.settings_read(p.code) AS s
+    FROM forge_comm.policy_code(schema) AS p, forge_comm.open_settings(p.code) AS s
    ORDER BY p.rel::text, p.name, p.function NULLS FIRST, s
 $$;
 COMMENT ON FUNCTION forge_comm.finding_policy_reads_setting(regnamespace) IS
@@ -827,7 +863,7 @@ AS $$
          format('It reads %s, which any session may set to what it likes.', 'setting ' || s),
          forge_comm.remark('Let it ask forge_comm.current_user_id() or current_workspace_id() instead')
     FROM pg_proc AS f
-   CROSS JOIN LATERAL forge_comm.settings_read(forge_comm.function_code(f.oid)) AS s
+   CROSS JOIN LATERAL forge_comm.open_settings(forge_comm.function_code(f.oid)) AS s
    WHERE f.pronamespace = schema AND f.prokind IN ('f', 'p') AND s LIKE '%.%'
    ORDER BY f.oid::regprocedure::text, s
 $$;
@@ -878,6 +914,27 @@ AS $$
 $$;
 COMMENT ON FUNCTION forge_comm.finding_definer_path(regnamespace) IS
   'Item definer-path of the checklist';
+
+-- A trigger function is not called by the application.
+CREATE FUNCTION forge_comm.finding_definer_unbound(schema regnamespace)
+RETURNS SETOF forge_comm.finding
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT 'definer-unbound', 'warning', f.oid::regprocedure::text,
+         'The application may call it, and it runs with the rights of a role that no policy binds.',
+         format('REVOKE EXECUTE ON ROUTINE %s FROM %s;', f.oid::regprocedure, string_agg(DISTINCT g.name, ', '))
+    FROM pg_proc AS f
+    JOIN pg_roles AS r ON r.oid = f.proowner AND (r.rolsuper OR r.rolbypassrls)
+   CROSS JOIN LATERAL aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) AS a
+    JOIN forge_comm.app_grantees() AS g ON g.grantee = a.grantee
+   WHERE f.pronamespace = schema AND f.prosecdef
+     AND f.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+   GROUP BY f.oid
+   ORDER BY f.oid::regprocedure::text
+$$;
+COMMENT ON FUNCTION forge_comm.finding_definer_unbound(regnamespace) IS
+  'Item definer-unbound of the checklist';
 
 CREATE FUNCTION forge_comm.views_of_guarded_tables(schema regnamespace)
 RETURNS TABLE (view regclass, kind "char", owner oid, rel regclass)
@@ -999,7 +1056,7 @@ AS $$
       JOIN pg_type AS y ON y.oid = a.atttypid
      WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p') AND NOT c.relispartition
        AND (y.typcategory = 'S' OR a.atttypid IN ('bytea'::regtype, 'json'::regtype, 'jsonb'::regtype, 'uuid'::regtype))
-       AND a.attname ~* '(password|passwd|passphrase|secret|token|api_?key|private_?key|credential)'
+       AND a.attname ~* '(password|passwd|passphrase|secret|token|api.?key|private.?key|credential)'
        AND NOT EXISTS (SELECT FROM pg_trigger AS t
                         WHERE t.tgrelid = c.oid AND t.tgname = 'forge_comm_secrets'
                           AND position(a.attname::text IN encode(t.tgargs, 'escape')) > 0)
@@ -1165,9 +1222,11 @@ AS $$
                       WHERE k.rel = t.rel AND k.columns && i.indkey::int2[])
      AND EXISTS (SELECT FROM unnest(i.indkey::int2[]) AS u (attnum)
                    LEFT JOIN pg_attribute AS a ON a.attrelid = t.rel AND a.attnum = u.attnum
+                   LEFT JOIN pg_type AS y ON y.oid = a.atttypid
                    LEFT JOIN pg_attrdef AS d ON d.adrelid = t.rel AND d.adnum = u.attnum
                   WHERE NOT coalesce(a.attidentity <> '' OR a.atttypid = 'uuid'::regtype
-                                     OR pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false))
+                                     OR pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%'
+                                     OR i.indisprimary AND y.typcategory = 'N', false))
    ORDER BY i.indexrelid::regclass::text
 $$;
 COMMENT ON FUNCTION forge_comm.finding_unique_across_workspaces(regnamespace) IS
@@ -1306,6 +1365,11 @@ BEGIN
     RAISE EXCEPTION 'the schema must not be null'
       USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Pass the name of a schema.';
+  ELSIF schema IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace,
+                   'forge_comm'::regnamespace) THEN
+    RAISE EXCEPTION '% is a system schema', schema
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = 'Pass the name of an application''s schema.';
   END IF;
   RETURN QUERY
     WITH findings AS (
@@ -1321,6 +1385,7 @@ BEGIN
           UNION ALL SELECT * FROM forge_comm.finding_trigger_missing(schema)
           UNION ALL SELECT * FROM forge_comm.finding_workspace_without_key(schema)
           UNION ALL SELECT * FROM forge_comm.finding_private_child_open(schema)
+          UNION ALL SELECT * FROM forge_comm.finding_context_public()
           UNION ALL SELECT * FROM forge_comm.finding_role_superuser()
           UNION ALL SELECT * FROM forge_comm.finding_role_bypassrls()
           UNION ALL SELECT * FROM forge_comm.finding_role_ladder()
@@ -1336,6 +1401,7 @@ BEGIN
           UNION ALL SELECT * FROM forge_comm.finding_function_reads_setting(schema)
           UNION ALL SELECT * FROM forge_comm.finding_function_immutable(schema)
           UNION ALL SELECT * FROM forge_comm.finding_definer_path(schema)
+          UNION ALL SELECT * FROM forge_comm.finding_definer_unbound(schema)
           UNION ALL SELECT * FROM forge_comm.finding_view_not_invoker(schema)
           UNION ALL SELECT * FROM forge_comm.finding_materialized_view(schema)
           UNION ALL SELECT * FROM forge_comm.finding_workspace_nullable(schema)

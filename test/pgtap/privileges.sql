@@ -30,6 +30,17 @@ INSERT INTO public_functions VALUES
   ('forge_comm.create_truncate_trigger(regclass,text,name,text)'),
   ('forge_comm.create_stored_trigger(regclass)'),
   ('forge_comm.undelete_statement(regclass)');
+  ('forge_comm.undelete_statement(regclass)'),
+  ('forge_comm.gate_remember(oid)'),
+  ('forge_comm.gate_findings(oid[])'),
+  ('forge_comm.finding_table_unprotected(regnamespace)'),
+  ('forge_comm.finding_row_security_off(regnamespace)'),
+  ('forge_comm.finding_partition_uncovered(regnamespace)'),
+  ('forge_comm.tenant_tables()'),
+  ('forge_comm.guarded_tables()'),
+  ('forge_comm.foreign_keys()'),
+  ('forge_comm.enable_statement(regclass,name,boolean,name)'),
+  ('forge_comm.remark(text)');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_nobody'')', 'SELECT name FROM public_functions', 'PUBLIC');
 SELECT schema_privs_are('forge_comm', 'regress_nobody', '{USAGE}', 'PUBLIC looks names up in the schema, no more');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_nobody', '{}', 'the settings are closed');
