@@ -300,13 +300,13 @@ COMMENT ON FUNCTION forge_comm.opens_without_context(text) IS
 -- Without a literal name it may be any.
 CREATE FUNCTION forge_comm.open_settings(code text)
 RETURNS SETOF text
-LANGUAGE sql STABLE STRICT
+LANGUAGE sql STABLE STRICT ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT m[1] FROM regexp_matches(code, 'current_setting ?\( ?''([^'']+)''', 'g') AS m
-   WHERE m[1] <> 'forge_comm.context'
-     AND coalesce((SELECT s.context = 'user' FROM pg_settings AS s WHERE lower(s.name) = m[1]),
-                  m[1] LIKE '%.%')
+  SELECT m[1]
+    FROM regexp_matches(code, 'current_setting ?\( ?''([^'']+)''', 'g') AS m
+    LEFT JOIN pg_settings AS s ON lower(s.name) = m[1]
+   WHERE m[1] <> 'forge_comm.context' AND coalesce(s.context = 'user', m[1] LIKE '%.%')
   UNION
   SELECT '(computed)' WHERE code ~ 'current_setting ?\( ?[^'' )]'
 $$;
