@@ -483,23 +483,23 @@ $$;
 COMMENT ON FUNCTION forge_comm.finding_trigger_disabled(regnamespace) IS
   'Item trigger-disabled of the checklist';
 
--- tgtype: 4 is INSERT, 16 is UPDATE; timestamps and tenancy want both
+-- tgtype: 4 is INSERT, 16 is UPDATE, 8 is DELETE; tenancy wants all three
 CREATE FUNCTION forge_comm.finding_trigger_altered(schema regnamespace)
 RETURNS SETOF forge_comm.finding
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT 'trigger-altered', 'error', format('%s on %s', quote_ident(t.tgname), c.oid::regclass),
-         'The trigger does not fire for every row that is inserted or updated.',
+         'The trigger does not fire for every row that is written.',
          format('CREATE OR REPLACE TRIGGER %I BEFORE INSERT OR UPDATE%s ON %s FOR EACH ROW %s;', t.tgname,
-                CASE WHEN t.tgtype & 8 <> 0 THEN ' OR DELETE' END, c.oid::regclass,
+                CASE WHEN t.tgname = 'forge_comm_tenancy' THEN ' OR DELETE' END, c.oid::regclass,
                 substring(pg_get_triggerdef(t.oid) from 'EXECUTE FUNCTION forge_comm\.(?:tenancy_guard|timestamps_stamp)\(.*\)$'))
     FROM pg_trigger AS t
     JOIN pg_proc AS p ON p.oid = t.tgfoid AND p.pronamespace = 'forge_comm'::regnamespace
     JOIN pg_class AS c ON c.oid = t.tgrelid
    WHERE c.relnamespace = schema AND t.tgparentid = 0
      AND t.tgname IN ('forge_comm_tenancy', 'forge_comm_timestamps')
-     AND (t.tgtype & 20 <> 20 OR t.tgattr <> '' OR t.tgqual IS NOT NULL)
+     AND (t.tgtype & 20 <> 20 OR (t.tgtype & 8 = 0 AND t.tgname = 'forge_comm_tenancy') OR t.tgattr <> '' OR t.tgqual IS NOT NULL)
    ORDER BY c.relname, t.tgname
 $$;
 COMMENT ON FUNCTION forge_comm.finding_trigger_altered(regnamespace) IS

@@ -148,6 +148,10 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
     (NULL, 'regress_owner', 'ALTER TABLE attack.events DETACH PARTITION attack.events_2; PERFORM forge_comm.disable_tenancy(''attack.events_2'')', NULL),
     (NULL, 'regress_owner', 'PERFORM forge_comm.disable_tenancy(''attack.events'')', NULL),
     (NULL, 'regress_owner', 'PERFORM forge_comm.create_chat_schema(''attack_chat'')', NULL),
+    (NULL, 'regress_owner', 'CREATE TABLE attack.t (workspace_id int, token text); CREATE POLICY p ON attack.t USING (true);
+                             PERFORM * FROM forge_comm.checklist(''attack'');
+                             PERFORM forge_comm.gate_remember(''attack.t''::pg_catalog.regclass::pg_catalog.oid);
+                             PERFORM * FROM forge_comm.gate_findings(ARRAY[''attack.t''::pg_catalog.regclass::pg_catalog.oid])', NULL),
     (1, 'regress_attacker', 'PERFORM forge_comm.in_workspace(1::bigint, ''attack.workspaces''), forge_comm.in_workspace(1, ''attack.workspaces''),
                                      forge_comm.in_workspace(1::smallint, ''attack.workspaces'')', NULL),
     (NULL, 'regress_owner', 'PERFORM forge_comm.create_chat_schema(''attack_chat''); PERFORM forge_comm.set_service_context(''check'');

@@ -29,7 +29,6 @@ INSERT INTO public_functions VALUES
   ('forge_comm.create_rule_trigger(regclass,text,text,name,jsonb)'),
   ('forge_comm.create_truncate_trigger(regclass,text,name,text)'),
   ('forge_comm.create_stored_trigger(regclass)'),
-  ('forge_comm.undelete_statement(regclass)');
   ('forge_comm.undelete_statement(regclass)'),
   ('forge_comm.gate_remember(oid)'),
   ('forge_comm.gate_findings(oid[])'),
