@@ -5,7 +5,7 @@
 srcdir := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 
 # Scripts in tools/, kept apart because pg_config may not be there yet
-TOOLS = demo check check-matrix bench format format-check
+TOOLS = demo check check-matrix check-valgrind bench format format-check
 
 ifneq (,$(filter $(TOOLS),$(MAKECMDGOALS)))
 
