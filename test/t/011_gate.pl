@@ -23,11 +23,13 @@ $app->admin(q{ALTER DATABASE app SET session_preload_libraries = 'forge_comm'});
 # the tables and uses them, and its keys were made before there was tenancy.
 is( $app->admin(q{SELECT id, object FROM forge_comm.checklist('public') ORDER BY 1, 2}),
 	join("\n",
+		'key-across-workspaces|channel_members_channel_id_fkey on public.channel_members',
 		'key-across-workspaces|messages_channel_id_fkey on public.messages',
 		'key-across-workspaces|messages_parent_id_fkey on public.messages',
 		'key-across-workspaces|reactions_message_id_fkey on public.reactions',
 		'role-owns-tables|app_owner',
-		'secret-readable|public.users.hashed_password'),
+		'secret-readable|public.users.hashed_password',
+		'timestamps-missing|public.channel_members'),
 	'the existing application');
 is( $app->admin(q{SELECT id, object FROM forge_comm.checklist('chat') ORDER BY 1, 2}),
 	"role-owns-tables|app_owner\nsecret-readable|chat.users.hashed_password",
