@@ -39,7 +39,12 @@ OBJS = \
 	src/timestamps.o \
 	src/soft_delete.o \
 	src/messages.o \
-	src/gate.o
+	src/gate.o \
+	src/literals.o \
+	src/marked.o \
+	src/password_hash.o \
+	src/redact.o \
+	src/secrets.o
 
 # The parts of the install script, in the order in which they run
 SQL_PARTS = \
@@ -56,6 +61,8 @@ SQL_PARTS = \
 	src/backfill.sql \
 	src/timestamps.sql \
 	src/soft_delete.sql \
+	src/redact.sql \
+	src/secrets.sql \
 	src/new_members.sql \
 	src/messages.sql \
 	src/chat_schema.sql \
@@ -78,6 +85,7 @@ REGRESS = \
 	same \
 	soft_delete \
 	messages \
+	secrets \
 	chat_schema \
 	existing_app \
 	checklist \

@@ -187,11 +187,27 @@ SELECT mend FROM found() WHERE id = 'secret-readable' LIMIT 1 \gexec
 SELECT object FROM found() WHERE id = 'secret-readable';
 SELECT has_column_privilege('regress_app', 'users', 'email', 'SELECT'), has_column_privilege('regress_app', 'users', 'apikey', 'SELECT'),
        has_column_privilege('regress_nobody', 'users', 'reset_token', 'SELECT');
--- or marked
+-- or marked; a trigger of that name that is not ours, or has no such column, does not do
 GRANT SELECT ON users TO regress_app;
-CREATE TRIGGER forge_comm_secrets BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION forge_comm.timestamps_stamp('columns={apikey,reset_token}');
-SELECT count(*) FROM found() WHERE id = 'secret-readable';
+CREATE TRIGGER forge_comm_secrets BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION forge_comm.timestamps_stamp('columns={apikey}');
+SELECT severity, object FROM found() WHERE id = 'secret-readable';
 DROP TRIGGER forge_comm_secrets ON users;
+CREATE TRIGGER forge_comm_secrets BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION forge_comm.secrets_guard('columns={apikeys,reset_token_2}', 'kinds={plain,plain}');
+SELECT severity, object FROM found() WHERE id = 'secret-readable';
+DROP TRIGGER forge_comm_secrets ON users;
+SELECT forge_comm.mark_secret('users', 'apikey', readers => '{regress_group}');
+SELECT severity, object, mend FROM found() WHERE id = 'secret-readable';
+SELECT forge_comm.mark_secret('users', 'reset_token');
+SELECT forge_comm.mark_secret('users', 'API key');
+SELECT severity, object FROM found() WHERE id = 'secret-readable';
+-- Granted later: all but what each may not read
+GRANT SELECT ON users TO regress_app, regress_group;
+SELECT severity, object, mend FROM found() WHERE id = 'secret-readable';
+SELECT mend FROM found() WHERE id = 'secret-readable' \gexec
+SELECT severity, object FROM found() WHERE id = 'secret-readable';
+SELECT has_column_privilege('regress_group', 'users', 'apikey', 'SELECT'), has_column_privilege('regress_group', 'users', 'reset_token', 'SELECT');
+SELECT forge_comm.unmark_secret('users', 'API key'), forge_comm.unmark_secret('users', 'reset_token'), forge_comm.unmark_secret('users', 'apikey');
+REVOKE ALL ON users FROM regress_group;
 REVOKE ALL ON users FROM regress_app;
 
 -- views of views, and of other schemas

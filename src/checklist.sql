@@ -171,6 +171,20 @@ $$;
 COMMENT ON FUNCTION forge_comm.app_roles() IS
   'The roles of applications: those that may set the context, and their members';
 
+-- Superusers read everything, and who is a member of a reader reads as it does.
+CREATE FUNCTION forge_comm.roles_without(readers regrole[])
+RETURNS SETOF regrole
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT a.role
+    FROM forge_comm.app_roles() AS a JOIN pg_roles AS o ON o.oid = a.role
+   WHERE NOT o.rolsuper
+     AND NOT EXISTS (SELECT FROM unnest(readers) AS r (role) WHERE pg_has_role(a.role::oid, r.role::oid, 'USAGE'))
+$$;
+COMMENT ON FUNCTION forge_comm.roles_without(regrole[]) IS
+  'The roles of applications that are not to read a column with these readers';
+
 -- What a role is a member of, and by which of its own memberships.  From 16
 -- on a membership may be for administration only, which row_to_json() shows
 -- without an error where there is no such column.
@@ -427,7 +441,7 @@ AS $$
   SELECT 'partition-uncovered', 'error', c.oid::regclass::text,
          format('Its parent %s is guarded; it is not, and can be read and written by its own name.', i.inhparent::regclass),
          CASE WHEN g.tenancy IS NOT NULL AND forge_comm.has_trigger(c.oid, 'forge_comm_tenancy_truncate')
-              THEN format('SELECT forge_comm.protect_member(%1$L, %2$L, forge_comm.tenancy_expression(%1$L, %2$L));',
+              THEN format('SELECT forge_comm.protect_member(%1$L, c, c) FROM forge_comm.tenancy_expression(%1$L, %2$L) AS c;',
                           c.oid::regclass, g.tenancy ->> 'workspace_column')
               ELSE format('SELECT forge_comm.follow_parent(%L, %L);', c.oid::regclass, i.inhparent::regclass)
          END
@@ -493,12 +507,12 @@ AS $$
          'The trigger does not fire for every row that is written.',
          format('CREATE OR REPLACE TRIGGER %I BEFORE INSERT OR UPDATE%s ON %s FOR EACH ROW %s;', t.tgname,
                 CASE WHEN t.tgname = 'forge_comm_tenancy' THEN ' OR DELETE' END, c.oid::regclass,
-                substring(pg_get_triggerdef(t.oid) from 'EXECUTE FUNCTION forge_comm\.(?:tenancy_guard|timestamps_stamp)\(.*\)$'))
+                substring(pg_get_triggerdef(t.oid) from 'EXECUTE FUNCTION forge_comm\.(?:tenancy_guard|timestamps_stamp|secrets_guard)\(.*\)$'))
     FROM pg_trigger AS t
     JOIN pg_proc AS p ON p.oid = t.tgfoid AND p.pronamespace = 'forge_comm'::regnamespace
     JOIN pg_class AS c ON c.oid = t.tgrelid
    WHERE c.relnamespace = schema AND t.tgparentid = 0
-     AND t.tgname IN ('forge_comm_tenancy', 'forge_comm_timestamps')
+     AND t.tgname IN ('forge_comm_tenancy', 'forge_comm_timestamps', 'forge_comm_secrets')
      AND (t.tgtype & 20 <> 20 OR (t.tgtype & 8 = 0 AND t.tgname = 'forge_comm_tenancy') OR t.tgattr <> '' OR t.tgqual IS NOT NULL)
    ORDER BY c.relname, t.tgname
 $$;
@@ -1042,26 +1056,26 @@ $$;
 COMMENT ON FUNCTION forge_comm.finding_workspace_updatable(regnamespace) IS
   'Item workspace-updatable of the checklist';
 
--- Marked is what the trigger of forge_comm_secrets names, and kept is what the
--- application cannot read.
+-- Secrets are the columns that are marked, and those that are named like one
+-- and are not.  The mend grants each role what it may read.
 CREATE FUNCTION forge_comm.finding_secret_readable(schema regnamespace)
 RETURNS SETOF forge_comm.finding
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   WITH secrets AS MATERIALIZED (
-    SELECT c.oid, a.attname, a.attnum
+    SELECT c.oid, c.relowner, a.attname, a.attnum, m.rel IS NOT NULL AS is_marked, coalesce(m.readers, '{}') AS readers
       FROM pg_class AS c
       JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
       JOIN pg_type AS y ON y.oid = a.atttypid
-     WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-       AND (y.typcategory = 'S' OR a.atttypid IN ('bytea'::regtype, 'json'::regtype, 'jsonb'::regtype, 'uuid'::regtype))
-       AND a.attname ~* '(password|passwd|passphrase|secret|token|api.?key|private.?key|credential)'
-       AND NOT EXISTS (SELECT FROM pg_trigger AS t
-                        WHERE t.tgrelid = c.oid AND t.tgname = 'forge_comm_secrets'
-                          AND position(a.attname::text IN encode(t.tgargs, 'escape')) > 0)
-  ), readers AS MATERIALIZED (
-    SELECT s.oid, string_agg(DISTINCT g.name, ', ') AS names
+      LEFT JOIN forge_comm.marked_columns(schema) AS m ON m.rel = c.oid AND m.attnum = a.attnum
+     WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p')
+       AND (m.rel IS NOT NULL
+            OR NOT c.relispartition
+               AND (y.typcategory = 'S' OR a.atttypid IN ('bytea'::regtype, 'json'::regtype, 'jsonb'::regtype, 'uuid'::regtype))
+               AND a.attname ~* '(password|passwd|passphrase|secret|token|api.?key|private.?key|credential)')
+  ), grantees AS MATERIALIZED (
+    SELECT DISTINCT s.oid, g.grantee, g.name
       FROM (SELECT DISTINCT s.oid FROM secrets AS s) AS s
       JOIN pg_class AS c ON c.oid = s.oid
      CROSS JOIN LATERAL (
@@ -1070,23 +1084,69 @@ AS $$
        SELECT e.grantee FROM secrets AS x JOIN pg_attribute AS a ON a.attrelid = x.oid AND a.attnum = x.attnum,
               aclexplode(a.attacl) AS e WHERE x.oid = s.oid AND e.privilege_type = 'SELECT') AS a
       JOIN forge_comm.app_grantees() AS g ON g.grantee = a.grantee
-     GROUP BY s.oid
+  ), allowed AS MATERIALIZED (
+    SELECT g.oid, g.grantee, g.name,
+           (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+              FROM pg_attribute AS a
+             WHERE a.attrelid = g.oid AND a.attnum > 0 AND NOT a.attisdropped
+               AND a.attname NOT IN (SELECT x.attname FROM secrets AS x
+                                      WHERE x.oid = g.oid AND g.grantee <> ALL (x.readers::oid[]))) AS columns
+      FROM grantees AS g
   )
-  SELECT 'secret-readable', 'warning', format('%s.%I', s.oid::regclass, s.attname),
-         'It looks like a secret, and the application may read it.',
-         format('REVOKE SELECT ON %1$s FROM %2$s; GRANT SELECT (%3$s) ON %1$s TO %2$s;', s.oid::regclass, r.names,
-                (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
-                   FROM pg_attribute AS a
-                  WHERE a.attrelid = s.oid AND a.attnum > 0 AND NOT a.attisdropped
-                    AND a.attname NOT IN (SELECT x.attname FROM secrets AS x WHERE x.oid = s.oid)))
+  SELECT 'secret-readable', CASE WHEN s.is_marked THEN 'error' ELSE 'warning' END, format('%s.%I', s.oid::regclass, s.attname),
+         CASE WHEN s.is_marked THEN 'It is marked as secret, and the application may read it.'
+              ELSE 'It looks like a secret, and the application may read it.' END,
+         m.mend
     FROM secrets AS s
-    JOIN readers AS r ON r.oid = s.oid
-   WHERE EXISTS (SELECT FROM forge_comm.app_roles() AS a JOIN pg_roles AS o ON o.oid = a.role
-                  WHERE NOT o.rolsuper AND has_column_privilege(a.role, s.oid, s.attnum, 'SELECT'))
+   CROSS JOIN LATERAL (
+     SELECT string_agg(concat_ws(' ', format('REVOKE SELECT ON %s FROM %s;', s.oid::regclass, r.names),
+                                 format('GRANT SELECT (%s) ON %s TO %s;', r.columns, s.oid::regclass, r.names)),
+                       ' ' ORDER BY r.names) AS mend
+       FROM (SELECT a.columns, string_agg(a.name, ', ' ORDER BY a.name) AS names
+               FROM allowed AS a
+              WHERE a.oid = s.oid AND a.grantee <> ALL (s.readers::oid[]) AND (NOT s.is_marked OR a.grantee <> s.relowner)
+              GROUP BY a.columns) AS r) AS m
+   WHERE m.mend IS NOT NULL
+     AND EXISTS (SELECT FROM forge_comm.roles_without(s.readers) AS a (role)
+                  WHERE (NOT s.is_marked OR a.role <> s.relowner) AND has_column_privilege(a.role::oid, s.oid, s.attnum, 'SELECT'))
    ORDER BY s.oid::regclass::text, s.attnum
 $$;
 COMMENT ON FUNCTION forge_comm.finding_secret_readable(regnamespace) IS
   'Item secret-readable of the checklist';
+
+CREATE FUNCTION forge_comm.finding_secret_statistics(schema regnamespace)
+RETURNS SETOF forge_comm.finding
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH marked AS MATERIALIZED (
+    SELECT m.rel, m.attname, m.attnum, d.classid, d.objid
+      FROM forge_comm.marked_columns(schema) AS m
+      LEFT JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = m.rel AND d.refobjsubid = m.attnum
+  )
+  SELECT 'secret-statistics', 'error', format('%s.%I', s.rel, s.attname), s.problem, s.mend
+    FROM (
+      SELECT m.rel, m.attname, m.attnum, 'It is marked as secret, and ANALYZE collects values of it.' AS problem,
+             format('ALTER TABLE ONLY %s ALTER COLUMN %I SET STATISTICS 0;', m.rel, m.attname) AS mend
+        FROM marked AS m
+        JOIN pg_attribute AS a ON a.attrelid = m.rel AND a.attnum = m.attnum AND a.attstattarget IS DISTINCT FROM 0
+      UNION
+      SELECT m.rel, m.attname, m.attnum, format('It is marked as secret, and ANALYZE collects values of it for index %s.', i.indexrelid::regclass),
+             format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS 0;', i.indexrelid::regclass, e.attnum)
+        FROM marked AS m
+        JOIN pg_index AS i ON m.classid = 'pg_class'::regclass AND i.indexrelid = m.objid AND i.indexprs IS NOT NULL
+        JOIN pg_class AS c ON c.oid = i.indexrelid AND c.relkind = 'i'
+        JOIN pg_attribute AS e ON e.attrelid = i.indexrelid AND i.indkey[e.attnum - 1] = 0 AND e.attstattarget IS DISTINCT FROM 0
+      UNION
+      SELECT m.rel, m.attname, m.attnum, format('It is marked as secret, and %s keeps values of it.', pg_describe_object(m.classid, m.objid, 0)),
+             format('DROP STATISTICS %I.%I;', n.nspname, x.stxname)
+        FROM marked AS m
+        JOIN pg_statistic_ext AS x ON m.classid = 'pg_statistic_ext'::regclass AND x.oid = m.objid
+        JOIN pg_namespace AS n ON n.oid = x.stxnamespace) AS s
+   ORDER BY s.rel::text, s.attnum, s.mend
+$$;
+COMMENT ON FUNCTION forge_comm.finding_secret_statistics(regnamespace) IS
+  'Item secret-statistics of the checklist';
 
 CREATE FUNCTION forge_comm.finding_primary_key_missing(schema regnamespace)
 RETURNS SETOF forge_comm.finding
@@ -1289,20 +1349,16 @@ COMMENT ON FUNCTION forge_comm.finding_published(regnamespace) IS
   'Item published of the checklist';
 
 -- Who may not see these settings cannot tell, and is not told.
-CREATE FUNCTION forge_comm.finding_preload_missing(schema regnamespace)
-RETURNS SETOF forge_comm.finding
+CREATE FUNCTION forge_comm.preload_statement()
+RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT 'preload-missing', 'warning', format('database %I', current_database()),
-         'A session that has not loaded the library plans a DELETE without it, which is then refused on tables with soft delete.',
-         format('ALTER DATABASE %I SET session_preload_libraries = %s;', current_database(),
+  SELECT format('ALTER DATABASE %I SET session_preload_libraries = %s;', current_database(),
                 concat_ws(', ', (SELECT string_agg(quote_literal(l), ', ') FROM regexp_split_to_table(s.setting, ' *, *') AS l WHERE l <> ''),
                           '''forge_comm'''))
     FROM pg_settings AS s
    WHERE s.name = 'session_preload_libraries'
-     AND EXISTS (SELECT FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
-                  WHERE c.relnamespace = schema AND t.tgname = 'forge_comm_soft_delete')
      AND NOT EXISTS (SELECT FROM pg_settings AS p
                       WHERE p.name IN ('session_preload_libraries', 'shared_preload_libraries')
                         AND p.setting ~ '(^|[ ,/"])forge_comm(\.so)?($|[ ,"])')
@@ -1310,8 +1366,65 @@ AS $$
                       WHERE d.setrole = 0 AND d.setdatabase IN (0, (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database()))
                         AND u.setting ~ '^session_preload_libraries=(.*[ ,/"])?forge_comm(\.so)?($|[ ,"])')
 $$;
+COMMENT ON FUNCTION forge_comm.preload_statement() IS
+  'What preloads the library in this database; null if it is preloaded';
+
+CREATE FUNCTION forge_comm.finding_preload_missing(schema regnamespace)
+RETURNS SETOF forge_comm.finding
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT 'preload-missing', 'warning', format('database %I', current_database()),
+         'A session that has not loaded the library plans a DELETE without it, which is then refused on tables with soft delete.',
+         p.mend
+    FROM forge_comm.preload_statement() AS p (mend)
+   WHERE p.mend IS NOT NULL
+     AND EXISTS (SELECT FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+                  WHERE c.relnamespace = schema AND t.tgname = 'forge_comm_soft_delete')
+$$;
 COMMENT ON FUNCTION forge_comm.finding_preload_missing(regnamespace) IS
   'Item preload-missing of the checklist';
+
+-- What shows statements and values to who reads the log and the statistics.
+-- Of a session that has loaded the library late, only what was set on purpose
+-- tells whether the log is to be redacted.
+CREATE FUNCTION forge_comm.finding_secrets_told(schema regnamespace)
+RETURNS SETOF forge_comm.finding
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT f.*
+    FROM (
+      SELECT 'log-not-redacted', 'warning', format('database %I', current_database()),
+             'The log shows statements that use columns marked as secret.',
+             coalesce(p.mend, format('ALTER DATABASE %I SET forge_comm.redact_log = ''secrets'';', current_database()))
+        FROM forge_comm.preload_statement() AS p (mend)
+        JOIN pg_settings AS s ON s.name = 'forge_comm.redact_log'
+       WHERE p.mend IS NOT NULL OR s.setting = 'off' AND s.source <> 'default'
+      UNION ALL
+      SELECT 'errors-not-logged', 'warning', 'log_min_messages',
+             'Errors are not logged, and what is not logged is not redacted for the client either.',
+             format('ALTER DATABASE %I SET log_min_messages = ''warning'';', current_database())
+       WHERE current_setting('log_min_messages') IN ('fatal', 'panic')
+      UNION ALL
+      SELECT 'utility-statements-kept', 'warning', 'pg_stat_statements.track_utility',
+             'The view pg_stat_statements keeps utility commands as they were sent, DO and CALL among them.',
+             format('ALTER DATABASE %I SET pg_stat_statements.track_utility = ''off'';', current_database())
+       WHERE current_setting('pg_stat_statements.track_utility', true) = 'on'
+      UNION ALL
+      (SELECT DISTINCT ON (r.rolname, m.step) 'statements-visible', 'warning', m.role::text,
+              'The application''s role sees the statements of all others in pg_stat_activity.',
+              format('REVOKE %s FROM %s%s;', m.step, m.role,
+                     (SELECT ' GRANTED BY ' || g.oid::regrole FROM pg_roles AS g WHERE g.oid = m.grantor))
+         FROM forge_comm.app_memberships() AS m
+         JOIN pg_roles AS r ON r.oid = m.role AND NOT r.rolsuper
+        WHERE m.reached = 'pg_read_all_stats'::regrole
+        ORDER BY r.rolname, m.step)
+    ) AS f
+   WHERE EXISTS (SELECT FROM forge_comm.marked_columns(schema))
+$$;
+COMMENT ON FUNCTION forge_comm.finding_secrets_told(regnamespace) IS
+  'Items log-not-redacted, errors-not-logged, utility-statements-kept and statements-visible of the checklist';
 
 -- Who may not read the settings of the extension is not told either.
 CREATE FUNCTION forge_comm.finding_memberships(schema regnamespace)
@@ -1407,6 +1520,8 @@ BEGIN
           UNION ALL SELECT * FROM forge_comm.finding_workspace_nullable(schema)
           UNION ALL SELECT * FROM forge_comm.finding_workspace_updatable(schema)
           UNION ALL SELECT * FROM forge_comm.finding_secret_readable(schema)
+          UNION ALL SELECT * FROM forge_comm.finding_secret_statistics(schema)
+          UNION ALL SELECT * FROM forge_comm.finding_secrets_told(schema)
           UNION ALL SELECT * FROM forge_comm.finding_memberships(schema)
           UNION ALL SELECT * FROM forge_comm.finding_primary_key_missing(schema)
           UNION ALL SELECT * FROM forge_comm.finding_key_unindexed(schema)

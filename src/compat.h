@@ -67,4 +67,14 @@ compat_mark_updated(Query *query, RangeTblEntry *rte, AttrNumber attnum)
 #endif
 }
 
+/* What ExecutorRun() and its hook take. */
+#if PG_VERSION_NUM >= 180000
+#define EXECUTOR_RUN_PARAMETERS QueryDesc *desc, ScanDirection direction, uint64 count
+#define EXECUTOR_RUN_ARGUMENTS	desc, direction, count
+#else
+#define EXECUTOR_RUN_PARAMETERS \
+	QueryDesc *desc, ScanDirection direction, uint64 count, bool execute_once
+#define EXECUTOR_RUN_ARGUMENTS desc, direction, count, execute_once
+#endif
+
 #endif /* FORGE_COMM_COMPAT_H */

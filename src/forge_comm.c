@@ -10,7 +10,9 @@
 #include "answers.h"
 #include "context.h"
 #include "gate.h"
+#include "marked.h"
 #include "memberships.h"
+#include "redact.h"
 #include "rules.h"
 #include "soft_delete.h"
 #include "timestamps.h"
@@ -29,5 +31,7 @@ _PG_init(void)
 	timestamps_init();
 	soft_delete_init();
 	gate_init();
+	marked_init();
+	redact_init();
 	MarkGUCPrefixReserved("forge_comm");
 }

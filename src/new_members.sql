@@ -22,13 +22,14 @@ DECLARE
   privacy jsonb := forge_comm.rule_options(parent, 'forge_comm_privacy', 'privacy_guard');
 BEGIN
   FOR rule IN
-    SELECT t.capability, o.options - 'added' - 'view' - 'via' - 'same' - 'founding' AS options,
+    SELECT t.capability, o.options - '{added,view,via,same,founding,revoked,statistics}'::text[] AS options,
            t.function_name, t.events, t.guards_truncate
       FROM (VALUES ('tenancy', 'tenancy_guard', 'INSERT OR UPDATE OR DELETE', true),
                    ('timestamps', 'timestamps_stamp', 'INSERT OR UPDATE', false),
                    ('soft_delete', 'soft_delete_guard', 'DELETE', true),
                    ('authorship', 'authorship_guard', 'INSERT OR UPDATE', false),
-                   ('directory', 'directory_guard', 'UPDATE', true))
+                   ('directory', 'directory_guard', 'UPDATE', true),
+                   ('secrets', 'secrets_guard', 'INSERT OR UPDATE', false))
            AS t (capability, function_name, events, guards_truncate)
       -- also where the parent's trigger happens to be disabled
      CROSS JOIN LATERAL forge_comm.rule_options(parent, 'forge_comm_' || t.capability, t.function_name)
@@ -41,6 +42,9 @@ BEGIN
       IF rule.capability = 'tenancy' THEN
         PERFORM forge_comm.create_stored_trigger(member);
       END IF;
+    END IF;
+    IF rule.capability = 'secrets' THEN
+      PERFORM forge_comm.stop_statistics(member, (rule.options ->> 'columns')::name[]);
     END IF;
     CONTINUE WHEN NOT rule.guards_truncate
       OR forge_comm.has_trigger(member, 'forge_comm_' || rule.capability || '_truncate');

@@ -126,7 +126,8 @@ option(const Trigger *trigger, const char *name)
 	return NULL;
 }
 
-static AttrNumber
+/* The column that an argument names, which must be there. */
+AttrNumber
 named_column(Relation rel, const Trigger *trigger, const char *column)
 {
 	AttrNumber attnum = get_attnum(RelationGetRelid(rel), column);
@@ -240,26 +241,38 @@ option_table(Relation rel, const Trigger *trigger, const char *name)
 	return relid;
 }
 
-/* The columns that an option lists as an array. */
-Bitmapset *
-option_columns(Relation rel, const Trigger *trigger, const char *name)
+/* The names that an option lists as an array; how many there are. */
+int
+option_list(const Trigger *trigger, const char *name, char ***values)
 {
 	const char *list = option(trigger, name);
-	Bitmapset *columns = NULL;
 	Datum *names;
 	int n;
 
+	*values = NULL;
 	if (list == NULL)
-		return NULL;
+		return 0;
 	deconstruct_array(DatumGetArrayTypeP(OidInputFunctionCall(F_ARRAY_IN,
 															  pstrdup(list),
 															  NAMEOID, -1)),
 					  NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
 					  &names, NULL, &n);
+	*values = palloc(Max(n, 1) * sizeof(char *));
 	for (int i = 0; i < n; i++)
-		columns = bms_add_member(columns,
-								 named_column(rel, trigger,
-											  NameStr(*DatumGetName(names[i]))));
+		(*values)[i] = NameStr(*DatumGetName(names[i]));
+	return n;
+}
+
+/* The columns that an option lists as an array. */
+Bitmapset *
+option_columns(Relation rel, const Trigger *trigger, const char *name)
+{
+	Bitmapset *columns = NULL;
+	char **names;
+	int n = option_list(trigger, name, &names);
+
+	for (int i = 0; i < n; i++)
+		columns = bms_add_member(columns, named_column(rel, trigger, names[i]));
 	return columns;
 }
 

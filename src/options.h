@@ -23,9 +23,11 @@ extern AttrNumber option_column(Relation rel, const Trigger *trigger, const char
 extern AttrNumber required_column(Relation rel, const Trigger *trigger, const char *name,
 								  bool (*fits)(Oid type));
 extern const char *required_option(Relation rel, const Trigger *trigger, const char *name);
+extern AttrNumber named_column(Relation rel, const Trigger *trigger, const char *column);
 extern AttrNumber named_id_column(Relation rel, const Trigger *trigger, const char *name,
 								  Oid *type);
 extern Oid option_table(Relation rel, const Trigger *trigger, const char *name);
+extern int option_list(const Trigger *trigger, const char *name, char ***values);
 extern Bitmapset *option_columns(Relation rel, const Trigger *trigger, const char *name);
 
 /* What a column is for decides the types it may have. */

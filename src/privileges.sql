@@ -11,7 +11,7 @@ AS $$
    WHERE p.pronamespace = 'forge_comm'::regnamespace
      AND p.proname IN ('set_context', 'pin_workspace', 'current_user_id', 'current_workspace_id',
                        'workspace_ids', 'in_workspace', 'has_role', 'context', 'restore',
-                       'can_access', 'can_enter', 'knows_user', 'is_current_user')
+                       'can_access', 'can_enter', 'knows_user', 'is_current_user', 'verify_token')
 $$;
 COMMENT ON FUNCTION forge_comm.app_functions() IS
   'What grant_app() grants';
@@ -29,7 +29,7 @@ AS $$
                            'check_memberships', 'settings_changed', 'grant_app', 'revoke_app', 'grant_owner',
                            'revoke_owner', 'change_grants', 'app_functions', 'owner_functions',
                            'in_workspace_support', 'privacy_support', 'primary_key_column', 'undelete_statement', 'page_limit', 'page_offset',
-                           'rules', 'rule_options')
+                           'rules', 'rule_options', 'mask_literals')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
   'What grant_owner() grants';
@@ -138,6 +138,7 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.rule_options(regclass, name, name),
   forge_comm.primary_key_column(regclass),
   forge_comm.undelete_statement(regclass),
+  forge_comm.mask_literals(text),
   -- the event trigger's, for whoever adds a partition to a guarded table; they
   -- do nothing that the owner of a table could not do by hand
   forge_comm.has_trigger(regclass, name),
@@ -160,5 +161,7 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.guarded_tables(),
   forge_comm.foreign_keys(),
   forge_comm.enable_statement(regclass, name, boolean, name),
-  forge_comm.remark(text)
+  forge_comm.remark(text),
+  forge_comm.stop_statistics(regclass, name[]),
+  forge_comm.clear_statistics(regclass, smallint)
 TO PUBLIC;

@@ -626,6 +626,43 @@ read_authorship(Relation rel)
 	return rule;
 }
 
+/* The columns and, in the same order, their kinds. */
+static SecretsRule *
+read_secrets(Relation rel)
+{
+	const Trigger *trigger = find_trigger(rel, "forge_comm_secrets", "secrets_guard", false);
+	SecretsRule *rule;
+	char **names;
+	char **kinds;
+
+	if (trigger == NULL)
+		return NULL;
+
+	rule = palloc0(sizeof(SecretsRule));
+	rule->ncolumns = option_list(trigger, "columns", &names);
+	rule->columns = palloc0(Max(rule->ncolumns, 1) * sizeof(SecretColumn));
+	if (option_list(trigger, "kinds", &kinds) != rule->ncolumns)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" on table \"%s\" does not name a kind for each of its columns",
+						trigger->tgname, RelationGetRelationName(rel)),
+				 errhint("Drop it, and let forge_comm.mark_secret() make it.")));
+	for (int i = 0; i < rule->ncolumns; i++)
+	{
+		SecretColumn *column = &rule->columns[i];
+
+		column->attnum = named_column(rel, trigger, names[i]);
+		if (!secret_kind(kinds[i], &column->kind, &column->bytes))
+			ereport(ERROR,
+					(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+					 errmsg("trigger \"%s\" on table \"%s\" names a kind of secret that does not exist",
+							trigger->tgname, RelationGetRelationName(rel)),
+					 errhint("Drop it, and let forge_comm.mark_secret() make it.")));
+	}
+	rule->expires_at = option_column(rel, trigger, "expires_at", is_time_type);
+	return rule;
+}
+
 /*
  * Read all rules of a relation anew.  The entry counts as valid from before
  * the reading, so that a change that arrives meanwhile is not lost.
@@ -652,6 +689,7 @@ read_rules(Relation rel, RulesEntry *entry)
 		rules.privacy = read_privacy(rel, entry);
 		rules.directory = read_directory(rel);
 		rules.authorship = read_authorship(rel);
+		rules.secrets = read_secrets(rel);
 		entry->rules = rules;
 	}
 	PG_CATCH();

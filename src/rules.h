@@ -10,6 +10,7 @@
 
 #include "conditions.h"
 #include "lookup.h"
+#include "secrets.h"
 
 /* Who may reference the rows of a table is decided by what is enabled there. */
 typedef enum ReferenceTo
@@ -114,6 +115,21 @@ typedef struct SoftDeleteRule
 	AttrNumber is_active;
 } SoftDeleteRule;
 
+/* A column marked as secret. */
+typedef struct SecretColumn
+{
+	AttrNumber attnum;
+	SecretKind kind;
+	int bytes; /* of a digest */
+} SecretColumn;
+
+typedef struct SecretsRule
+{
+	int ncolumns;
+	SecretColumn *columns;
+	AttrNumber expires_at; /* 0 where tokens do not expire */
+} SecretsRule;
+
 typedef struct RelationRules
 {
 	TenancyRule *tenancy; /* NULL where not enabled */
@@ -122,6 +138,7 @@ typedef struct RelationRules
 	PrivacyRule *privacy;
 	DirectoryRule *directory;
 	AuthorshipRule *authorship;
+	SecretsRule *secrets;
 } RelationRules;
 
 /*

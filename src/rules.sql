@@ -18,7 +18,8 @@ AS $$
                  ('soft_delete', forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard')),
                  ('privacy', forge_comm.rule_options(rel, 'forge_comm_privacy', 'privacy_guard')),
                  ('directory', forge_comm.rule_options(rel, 'forge_comm_directory', 'directory_guard')),
-                 ('authorship', forge_comm.rule_options(rel, 'forge_comm_authorship', 'authorship_guard')))
+                 ('authorship', forge_comm.rule_options(rel, 'forge_comm_authorship', 'authorship_guard')),
+                 ('secrets', forge_comm.rule_options(rel, 'forge_comm_secrets', 'secrets_guard')))
          AS k (capability, options)
     JOIN pg_trigger AS t ON t.tgrelid = rel AND t.tgname = 'forge_comm_' || k.capability
    WHERE k.options IS NOT NULL AND t.tgenabled IN ('O', 'A')

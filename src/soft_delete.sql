@@ -61,6 +61,7 @@ BEGIN
   LOOP
     EXECUTE format('GRANT %s ON %I.%I TO %s', privilege.what, class.nspname, view, privilege.grantee);
   END LOOP;
+  PERFORM forge_comm.hide_in_live_view(rel);
 END
 $$;
 COMMENT ON FUNCTION forge_comm.create_live_view(regclass, name, name) IS

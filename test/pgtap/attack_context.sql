@@ -272,10 +272,10 @@ CREATE FUNCTION pg_temp.call_of(function regprocedure) RETURNS text LANGUAGE sql
   SELECT format('SELECT %s(%s)', function::regproc,
                 string_agg(CASE WHEN p.provariadic <> 0 AND a.n = p.pronargs THEN 'VARIADIC ' ELSE '' END ||
                            CASE WHEN a.type = 'regclass'::regtype THEN '''attack.notes'''
-                                WHEN t.typcategory = 'N' THEN '1'
+                                WHEN t.typcategory = 'N' OR t.typtype = 'p' THEN '1'
                                 WHEN t.typcategory = 'B' THEN 'true'
                                 WHEN t.typcategory = 'A' THEN '''{}'''
-                                ELSE '''x''' END || '::' || a.type::regtype, ', ' ORDER BY a.n))
+                                ELSE '''x''' END || '::' || CASE t.typtype WHEN 'p' THEN 'bigint' ELSE a.type::regtype::text END, ', ' ORDER BY a.n))
     FROM pg_proc AS p
     LEFT JOIN unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (type, n) ON true
     LEFT JOIN pg_type AS t ON t.oid = a.type
@@ -287,13 +287,13 @@ CREATE TEMP VIEW c_functions AS
     FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang AND l.lanname = 'c'
    WHERE p.pronamespace = 'forge_comm'::regnamespace AND p.proname NOT IN ('in_workspace_support', 'privacy_support');
 SELECT set_eq('SELECT proname::text FROM c_functions WHERE left(pg_temp.attack(NULL, pg_temp.call_of(function), ''regress_nobody''), 5) <> ''42501''',
-              '{page_limit,page_offset,rule_options,gate_remember}'::text[],
+              '{page_limit,page_offset,rule_options,gate_remember,mask_literals}'::text[],
               'the C functions that PUBLIC may call look at their arguments, or at the catalogue, or note a table for the gate');
 SELECT is_empty($$
   SELECT function FROM c_functions
    WHERE left(pg_temp.attack(1, pg_temp.call_of(function)), 5) <> '42501'
      AND function NOT IN (SELECT forge_comm.app_functions())
-     AND proname NOT IN ('page_limit', 'page_offset', 'rule_options', 'gate_remember')
+     AND proname NOT IN ('page_limit', 'page_offset', 'rule_options', 'gate_remember', 'mask_literals')
 $$, 'an application calls no more of them than grant_app() says');
 SELECT is_empty('SELECT function FROM c_functions WHERE pg_temp.attack(NULL, pg_temp.call_of(function), session_user::text) ~ ''^XX''',
                 'and none takes what it is given for something else, even from a superuser');

@@ -162,6 +162,14 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                              PERFORM * FROM attack_chat.users, attack_chat.workspaces, attack_chat.channels, attack_chat.messages;
                              PERFORM forge_comm.disable_privacy(''attack_chat.channels''), forge_comm.disable_authorship(''attack_chat.messages''),
                                      forge_comm.disable_directory(''attack_chat.users'')', NULL),
+    (1, 'regress_owner', 'CREATE TABLE attack.t (id bigint PRIMARY KEY, email pg_catalog.text, digest pg_catalog.text, expires_at timestamptz, deleted_at timestamptz);
+                          CREATE INDEX ON attack.t (digest); CREATE INDEX ON attack.t (pg_catalog.upper(email)); GRANT SELECT ON attack.t TO regress_attacker;
+                          PERFORM forge_comm.enable_soft_delete(''attack.t'');
+                          PERFORM forge_comm.mark_secret(''attack.t'', ''email''), forge_comm.mark_secret(''attack.t'', ''digest'', ''token_digest'', expires_at => ''expires_at'');
+                          INSERT INTO attack.t VALUES (1, ''a'', pg_catalog.encode(pg_catalog.sha256(''a''), ''hex''));
+                          PERFORM forge_comm.verify_token(''attack.t'', ''digest'', ''a''), forge_comm.mask_literals(''x''), forge_comm.secret_columns(''attack.t'');
+                          PERFORM * FROM forge_comm.checklist(''attack'');
+                          PERFORM forge_comm.unmark_secret(''attack.t'', ''digest''), forge_comm.unmark_secret(''attack.t'', ''email'')', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.use_memberships(''attack.memberships'', active => ''user_id > 0'')', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.forget_memberships()', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.grant_app(''regress_nobody''), forge_comm.revoke_app(''regress_nobody'')', NULL),

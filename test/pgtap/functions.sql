@@ -15,8 +15,8 @@ SELECT p.oid, p.proname, l.lanname, p.provolatile, p.proparallel, p.proisstrict,
 SELECT set_eq($$
   SELECT format('%s(%s) %s', f.proname, pg_get_function_arguments(f.oid), coalesce(pg_get_function_result(f.oid), 'procedure'))
     FROM functions AS f
-   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$|checklist$)'
-     AND f.proname NOT IN ('in_workspace_support', 'settings_changed', 'settle_filled', 'enable_statement')
+   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$|checklist$|mark_secret$|unmark_|verify_token$|mask_literals$)'
+     AND f.proname NOT IN ('in_workspace_support', 'settings_changed', 'settle_filled', 'enable_statement', 'revoke_column')
 $$, ARRAY[
   'set_context(user_id bigint DEFAULT NULL::bigint, workspace_id bigint DEFAULT NULL::bigint, is_local boolean DEFAULT true) void',
   'pin_workspace(workspace_id bigint) void',
@@ -60,18 +60,22 @@ $$, ARRAY[
   'disable_authorship(rel regclass) void',
   'create_chat_schema(schema_name name) void',
   'rules(rel regclass) TABLE(capability text, options jsonb)',
-  'checklist(schema regnamespace) SETOF forge_comm.finding'
+  'checklist(schema regnamespace) SETOF forge_comm.finding',
+  'mark_secret(rel regclass, column_name name, kind text DEFAULT NULL::text, readers regrole[] DEFAULT ''{}''::regrole[], digest_bytes integer DEFAULT 32, expires_at name DEFAULT NULL::name) void',
+  'unmark_secret(rel regclass, column_name name) void',
+  'verify_token(rel regclass, column_name name, token text, key anyelement DEFAULT NULL::bigint) anyelement',
+  'mask_literals(statement text) text'
 ], 'the public functions');
 
 -- What the planner may do with them. Whatever reads the context is STABLE:
 -- an IMMUTABLE one would carry one tenant's answer into another's plan.
 SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
-              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_roles', 'remark', 'plain_code', 'opens_without_context'], 'IMMUTABLE is what looks at its arguments only');
+              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_roles', 'remark', 'plain_code', 'opens_without_context', 'mask_literals'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'rule_options',
                     'can_access', 'can_enter', 'knows_user', 'is_current_user'],
               'STABLE in C is what reads the context or the catalogue');
-SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_)'' AND proname <> ''enable_statement''
+SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_|mark_secret|unmark_|verify_)'' AND proname <> ''enable_statement''
                     AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proleakproof',
               ARRAY['in_workspace', 'knows_user', 'is_current_user'],
@@ -79,12 +83,12 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proleakproof',
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
                     'page_limit', 'page_offset', 'rules', 'rule_options', 'object_name', 'index_comment',
-                    'can_access', 'can_enter', 'knows_user', 'is_current_user', 'remark', 'plain_code', 'opens_without_context'],
+                    'can_access', 'can_enter', 'knows_user', 'is_current_user', 'remark', 'plain_code', 'opens_without_context', 'mask_literals'],
               'PARALLEL SAFE is what reads only');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proparallel = ''r''', 'no function is PARALLEL RESTRICTED');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
               ARRAY['in_workspace', 'in_workspace_support', 'has_role', 'rule_options', 'backfill_blocks',
-                    'can_enter', 'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember'],
+                    'can_enter', 'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember', 'mask_literals', 'clear_statistics'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],
@@ -119,6 +123,7 @@ SELECT results_eq($$SELECT name::text, context::text, boot_val::text FROM pg_set
                            ('forge_comm.allow_hard_delete', 'superuser', 'off'),
                            ('forge_comm.missing_context', 'user', 'error'),
                            ('forge_comm.preserve_timestamps', 'superuser', 'off'),
+                           ('forge_comm.redact_log', 'superuser', 'off'),
                            ('forge_comm.require_tenancy', 'superuser', 'off')$$,
                   'the settings, and who may set them');
 SELECT is((SELECT array_agg(t::regclass::text || c) FROM pg_extension AS e, unnest(e.extconfig, e.extcondition) AS u (t, c)

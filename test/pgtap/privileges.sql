@@ -39,7 +39,10 @@ INSERT INTO public_functions VALUES
   ('forge_comm.guarded_tables()'),
   ('forge_comm.foreign_keys()'),
   ('forge_comm.enable_statement(regclass,name,boolean,name)'),
-  ('forge_comm.remark(text)');
+  ('forge_comm.remark(text)'),
+  ('forge_comm.mask_literals(text)'),
+  ('forge_comm.stop_statistics(regclass,name[])'),
+  ('forge_comm.clear_statistics(regclass,smallint)');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_nobody'')', 'SELECT name FROM public_functions', 'PUBLIC');
 SELECT schema_privs_are('forge_comm', 'regress_nobody', '{USAGE}', 'PUBLIC looks names up in the schema, no more');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_nobody', '{}', 'the settings are closed');
@@ -64,7 +67,8 @@ INSERT INTO app_functions VALUES
   ('forge_comm.is_current_user(bigint)'),
   ('forge_comm.has_role(bigint,text[])'),
   ('forge_comm.context()'),
-  ('forge_comm.restore(regclass,anycompatible)');
+  ('forge_comm.restore(regclass,anycompatible)'),
+  ('forge_comm.verify_token(regclass,name,text,anyelement)');
 SELECT lives_ok('SELECT forge_comm.grant_app(''regress_app'')', 'grant_app()');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_app'')', 'TABLE public_functions UNION TABLE app_functions', 'grants what an application calls');
 SELECT lives_ok('SELECT forge_comm.grant_app(''regress_app'')', 'twice does not matter');
@@ -81,7 +85,7 @@ $$, 'grants no context and nothing to grant on');
 SELECT is_empty($$
   SELECT p.oid::regprocedure::text FROM pg_proc AS p
    WHERE p.pronamespace = 'forge_comm'::regnamespace
-     AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'tenancy_guard', 'timestamps_stamp', 'soft_delete_guard'))
+     AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'mark_secret', 'unmark_secret', 'tenancy_guard', 'timestamps_stamp', 'soft_delete_guard', 'secrets_guard'))
   EXCEPT SELECT pg_temp.may_call('regress_owner')
 $$, 'grants what enables and disables, trigger functions included');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_owner', '{}', 'the settings stay closed');
