@@ -106,10 +106,17 @@ my $keep_users = q{
 	END $$;
 };
 
+# Which workspaces are the others'. The tenant may found more.
+my $note_others = q{
+	CREATE SCHEMA kept;
+	CREATE TABLE kept.others AS SELECT id FROM workspaces WHERE id NOT BETWEEN 1 AND 25;
+};
+
 # All that the others have, in one line. It must not change.
 my $state = q{
 	SELECT string_agg(md5(query_to_xml(format(
-			   'SELECT * FROM %s AS t WHERE %I NOT BETWEEN 1 AND 25 ORDER BY 1, t',
+			   CASE c.relname WHEN 'users' THEN 'SELECT * FROM %s AS t WHERE %I NOT BETWEEN 1 AND 25 ORDER BY 1, t'
+			   ELSE 'SELECT * FROM %s AS t WHERE %I IN (SELECT id FROM kept.others) ORDER BY 1, t' END,
 			   c.oid::regclass, a.attname), true, false, '')::text), ' ' ORDER BY c.relname)
 	FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
 	WHERE c.relkind = 'r' AND c.relnamespace = ':schema'::regnamespace
@@ -301,6 +308,7 @@ $app->admin(q{
 $app->onboard;
 $app->owner($notes);
 $app->admin($write_notes);
+$app->admin($note_others);
 $app->admin(in_schema('public', $role));
 $app->admin($keep_users);
 $app->admin(q{SELECT forge_comm.revoke_owner('app_owner')});
@@ -319,6 +327,7 @@ $chat->admin(q{
 });
 $chat->admin($notes);
 $chat->admin($write_notes);
+$chat->admin($note_others);
 $chat->admin(in_schema('chat', $role));
 
 # Does the search see what it looks for?
