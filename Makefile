@@ -38,6 +38,9 @@ OBJS = \
 	src/backfill.o \
 	src/timestamps.o \
 	src/soft_delete.o \
+	src/row_values.o \
+	src/history_log.o \
+	src/history.o \
 	src/messages.o \
 	src/gate.o \
 	src/literals.o \
@@ -63,6 +66,9 @@ SQL_PARTS = \
 	src/soft_delete.sql \
 	src/redact.sql \
 	src/secrets.sql \
+	src/history_log.sql \
+	src/history.sql \
+	src/seals.sql \
 	src/new_members.sql \
 	src/messages.sql \
 	src/chat_schema.sql \
@@ -84,6 +90,7 @@ REGRESS = \
 	roles \
 	same \
 	soft_delete \
+	history \
 	messages \
 	secrets \
 	chat_schema \
@@ -106,7 +113,8 @@ ISOLATION = \
 	plans \
 	revoked \
 	founders \
-	members
+	members \
+	logging
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
 
 # Callbacks and PostgreSQL's own headers leave parameters unused. Warnings are

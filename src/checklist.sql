@@ -84,6 +84,7 @@ AS $$
        AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
                                   'forge_comm'::regnamespace)
        AND g.is_directory IS NOT TRUE
+       AND NOT forge_comm.keeps_history(c.oid)
        AND NOT EXISTS (SELECT FROM pg_depend AS d
                         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
   ), names AS (
@@ -541,6 +542,7 @@ AS $$
     LEFT JOIN forge_comm.tenant_tables() AS t ON t.rel = c.oid
    WHERE c.relnamespace = schema AND p.polname = 'forge_comm_tenancy'
      AND NOT forge_comm.has_trigger(c.oid, wanted.name::name)
+     AND NOT forge_comm.keeps_history(c.oid)
    ORDER BY c.relname, wanted.name
 $$;
 COMMENT ON FUNCTION forge_comm.finding_trigger_missing(regnamespace) IS
@@ -1161,6 +1163,7 @@ AS $$
     FROM pg_class AS c
    WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p') AND NOT c.relispartition
      AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary)
+     AND NOT forge_comm.keeps_history(c.oid)
    ORDER BY c.relname
 $$;
 COMMENT ON FUNCTION forge_comm.finding_primary_key_missing(regnamespace) IS
@@ -1177,6 +1180,7 @@ AS $$
     FROM pg_class AS c
    WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p') AND NOT c.relispartition
      AND NOT forge_comm.has_trigger(c.oid, 'forge_comm_timestamps')
+     AND NOT forge_comm.keeps_history(c.oid)
    ORDER BY c.relname
 $$;
 COMMENT ON FUNCTION forge_comm.finding_timestamps_missing(regnamespace) IS

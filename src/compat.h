@@ -9,14 +9,19 @@
 
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/sysattr.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/rel.h"
 
 #if PG_VERSION_NUM < 150000
 #error "forge_comm needs PostgreSQL 15 or later"
@@ -76,5 +81,47 @@ compat_mark_updated(Query *query, RangeTblEntry *rte, AttrNumber attnum)
 	QueryDesc *desc, ScanDirection direction, uint64 count, bool execute_once
 #define EXECUTOR_RUN_ARGUMENTS desc, direction, count, execute_once
 #endif
+
+/* The sequence of an identity column, InvalidOid if it is none. */
+static inline Oid
+compat_identity_sequence(Relation rel, AttrNumber attnum)
+{
+#if PG_VERSION_NUM >= 170000
+	return getIdentitySequence(rel, attnum, true);
+#else
+	return getIdentitySequence(RelationGetRelid(rel), attnum, true);
+#endif
+}
+
+/* Enter the row in a slot in the indexes of its table. */
+static inline void
+compat_insert_index_tuples(ResultRelInfo *result, TupleTableSlot *slot, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	list_free(ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false));
+#else
+	list_free(ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL));
+#endif
+}
+
+/* Let an index access method clean up after insertions. */
+static inline void
+compat_index_insert_cleanup(Relation index, IndexInfo *info)
+{
+#if PG_VERSION_NUM >= 170000
+	index_insert_cleanup(index, info);
+#endif
+}
+
+/* Is this a generated column that is not stored? */
+static inline bool
+compat_is_virtual(Form_pg_attribute attr)
+{
+#if PG_VERSION_NUM >= 180000
+	return attr->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+	return false;
+#endif
+}
 
 #endif /* FORGE_COMM_COMPAT_H */

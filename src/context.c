@@ -474,6 +474,12 @@ context_generation(void)
 	return generation;
 }
 
+const char *
+context_service_reason(void)
+{
+	return current ? current->reason : NULL;
+}
+
 /* ---------------------------------------------------------------- setting */
 
 /* One answer for "no such workspace" and "not yours". */
@@ -856,6 +862,17 @@ forge_comm_has_role(PG_FUNCTION_ARGS)
 			PG_RETURN_BOOL(true);
 	}
 	PG_RETURN_BOOL(false);
+}
+
+PG_FUNCTION_INFO_V1(forge_comm_in_service_context);
+
+/* in_service_context(): is every workspace in scope? */
+Datum
+forge_comm_in_service_context(PG_FUNCTION_ARGS)
+{
+	const Context *context = context_or_error();
+
+	PG_RETURN_BOOL(context && context->everywhere);
 }
 
 /* context(): all of it, for people to look at; nulls where there is none. */

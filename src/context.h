@@ -35,6 +35,9 @@ extern bool context_pinned(int64 *workspace);
 /* The user, if there is one. */
 extern bool context_user(int64 *user);
 
+/* What a service context is for, NULL if there is none. */
+extern const char *context_service_reason(void);
+
 /* Changes whenever the context does. */
 extern uint64 context_generation(void);
 

@@ -81,6 +81,13 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION forge_comm.has_role(bigint, text[]) IS
   'Has the user of the context one of these roles in the workspace?';
 
+CREATE FUNCTION forge_comm.in_service_context()
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'forge_comm_in_service_context'
+LANGUAGE c STABLE LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION forge_comm.in_service_context() IS
+  'Is every workspace in scope?';
+
 CREATE FUNCTION forge_comm.context(OUT user_id bigint, OUT workspace_ids bigint[],
                                    OUT roles text[], OUT service_reason text)
 AS 'MODULE_PATHNAME', 'forge_comm_context'

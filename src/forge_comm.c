@@ -10,6 +10,7 @@
 #include "answers.h"
 #include "context.h"
 #include "gate.h"
+#include "history.h"
 #include "marked.h"
 #include "memberships.h"
 #include "redact.h"
@@ -33,5 +34,6 @@ _PG_init(void)
 	gate_init();
 	marked_init();
 	redact_init();
+	history_init();
 	MarkGUCPrefixReserved("forge_comm");
 }

@@ -21,6 +21,13 @@ DECLARE
   condition text;
   privacy jsonb := forge_comm.rule_options(parent, 'forge_comm_privacy', 'privacy_guard');
 BEGIN
+  -- A restore runs ALTER TABLE, if only to disable a trigger, before it has
+  -- made all the triggers that it brings itself.  Policies come after them.
+  IF forge_comm.rule_options(parent, 'forge_comm_tenancy', 'tenancy_guard') IS NOT NULL
+     AND NOT (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = parent)
+     AND NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = parent AND p.polname = 'forge_comm_tenancy') THEN
+    RETURN;
+  END IF;
   FOR rule IN
     SELECT t.capability, o.options - '{added,view,via,same,founding,revoked,statistics}'::text[] AS options,
            t.function_name, t.events, t.guards_truncate
@@ -58,8 +65,18 @@ BEGIN
   IF privacy ? 'via' AND NOT forge_comm.has_trigger(member, 'forge_comm_privacy') THEN
     PERFORM forge_comm.create_rule_trigger(member, 'privacy', format('UPDATE OF %I', privacy ->> 'via'),
                                            'privacy_guard', privacy);
+    PERFORM forge_comm.hide_private_lines(member);
   END IF;
   PERFORM forge_comm.copy_policies(member, parent);
+
+  -- What a restore makes last tells that the parent is complete.
+  IF forge_comm.history_options(parent) IS NOT NULL AND forge_comm.has_trigger(parent, 'forge_comm_history_truncate') THEN
+    PERFORM forge_comm.create_history_triggers(member, forge_comm.history_options(parent));
+  ELSIF forge_comm.is_history_log(parent)
+        AND (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = parent)
+        AND NOT forge_comm.has_trigger(member, 'forge_comm_append_only_truncate') THEN
+    PERFORM forge_comm.protect_log(member);
+  END IF;
 END
 $$;
 COMMENT ON FUNCTION forge_comm.follow_parent(regclass, regclass) IS

@@ -41,7 +41,7 @@ own_function(const char *name, int nargs, const Oid *argtypes)
 }
 
 /* What we read of a trigger, in the current memory context. */
-static Trigger *
+Trigger *
 copy_trigger(const Trigger *trigger)
 {
 	Trigger *copy = palloc0(sizeof(Trigger));
@@ -54,9 +54,16 @@ copy_trigger(const Trigger *trigger)
 	return copy;
 }
 
+/* Those that change rows, or refuse to, come before; what tells of them, after. */
+static bool
+comes_before(const char *function_name)
+{
+	return strcmp(function_name, "history_record") != 0;
+}
+
 /*
- * The trigger of that name, if it is a BEFORE row trigger that calls
- * our function of that name.  Triggers that a user happens to have named like
+ * The trigger of that name, if it is a row trigger that calls our function of
+ * that name, at its time.  Triggers that a user happens to have named like
  * ours are not ours.  The relcache may drop its own copy at any look into the
  * catalogs, so ours is made before the next.
  */
@@ -75,7 +82,8 @@ find_trigger(Relation rel, const char *trigger_name, const char *function_name,
 					 trigger->tgenabled == TRIGGER_FIRES_ALWAYS;
 
 		if ((fires || disabled_too) && trigger->tgfoid == function && OidIsValid(function) &&
-			TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			TRIGGER_FOR_ROW(trigger->tgtype) && !TRIGGER_FOR_INSTEAD(trigger->tgtype) &&
+			TRIGGER_FOR_BEFORE(trigger->tgtype) == comes_before(function_name) &&
 			strcmp(trigger->tgname, trigger_name) == 0)
 			return copy_trigger(trigger);
 	}
@@ -264,16 +272,32 @@ option_list(const Trigger *trigger, const char *name, char ***values)
 }
 
 /* The columns that an option lists as an array. */
-Bitmapset *
-option_columns(Relation rel, const Trigger *trigger, const char *name)
+static Bitmapset *
+listed_columns(Relation rel, const Trigger *trigger, const char *name, bool missing_ok)
 {
 	Bitmapset *columns = NULL;
 	char **names;
 	int n = option_list(trigger, name, &names);
 
 	for (int i = 0; i < n; i++)
-		columns = bms_add_member(columns, named_column(rel, trigger, names[i]));
+	{
+		if (!missing_ok || get_attnum(RelationGetRelid(rel), names[i]) > 0)
+			columns = bms_add_member(columns, named_column(rel, trigger, names[i]));
+	}
 	return columns;
+}
+
+Bitmapset *
+option_columns(Relation rel, const Trigger *trigger, const char *name)
+{
+	return listed_columns(rel, trigger, name, false);
+}
+
+/* The same where it does not matter if some are gone. */
+Bitmapset *
+option_columns_left(Relation rel, const Trigger *trigger, const char *name)
+{
+	return listed_columns(rel, trigger, name, true);
 }
 
 PG_FUNCTION_INFO_V1(forge_comm_rule_options);

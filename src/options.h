@@ -11,6 +11,9 @@
 
 extern Oid own_function(const char *name, int nargs, const Oid *argtypes);
 
+/* What we read of a trigger, in the current memory context. */
+extern Trigger *copy_trigger(const Trigger *trigger);
+
 /* A copy of our trigger of that name, NULL if there is none (that fires). */
 extern const Trigger *find_trigger(Relation rel, const char *trigger_name,
 								   const char *function_name, bool disabled_too);
@@ -29,6 +32,7 @@ extern AttrNumber named_id_column(Relation rel, const Trigger *trigger, const ch
 extern Oid option_table(Relation rel, const Trigger *trigger, const char *name);
 extern int option_list(const Trigger *trigger, const char *name, char ***values);
 extern Bitmapset *option_columns(Relation rel, const Trigger *trigger, const char *name);
+extern Bitmapset *option_columns_left(Relation rel, const Trigger *trigger, const char *name);
 
 /* What a column is for decides the types it may have. */
 extern bool is_time_type(Oid type);

@@ -81,6 +81,7 @@ BEGIN
     PERFORM forge_comm.create_policy(
       member.rel, 'forge_comm_privacy', format('AS RESTRICTIVE USING (%s)', condition),
       'Nothing private but for its members, whatever other policies say');
+    PERFORM forge_comm.hide_private_lines(member.rel);
   END LOOP;
 END
 $$;

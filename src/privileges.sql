@@ -10,8 +10,11 @@ AS $$
     FROM pg_proc AS p
    WHERE p.pronamespace = 'forge_comm'::regnamespace
      AND p.proname IN ('set_context', 'pin_workspace', 'current_user_id', 'current_workspace_id',
-                       'workspace_ids', 'in_workspace', 'has_role', 'context', 'restore',
-                       'can_access', 'can_enter', 'knows_user', 'is_current_user', 'verify_token')
+                       'workspace_ids', 'in_workspace', 'in_service_context', 'has_role', 'context', 'restore',
+                       'can_access', 'can_enter', 'knows_user', 'is_current_user', 'verify_token',
+                       'history_of', 'row_hash', 'history_log', 'check_may_read_history', 'history_lines', 'history_key', 'given_key', 'key_condition',
+                       'row_at', 'values_at', 'current_values', 'row_values', 'left_at', 'untold_columns', 'told_value',
+                       'revert', 'revert_statement')
 $$;
 COMMENT ON FUNCTION forge_comm.app_functions() IS
   'What grant_app() grants';
@@ -29,7 +32,7 @@ AS $$
                            'check_memberships', 'settings_changed', 'grant_app', 'revoke_app', 'grant_owner',
                            'revoke_owner', 'change_grants', 'app_functions', 'owner_functions',
                            'in_workspace_support', 'privacy_support', 'primary_key_column', 'undelete_statement', 'page_limit', 'page_offset',
-                           'rules', 'rule_options', 'mask_literals')
+                           'rules', 'rule_options', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
   'What grant_owner() grants';
@@ -139,6 +142,8 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.primary_key_column(regclass),
   forge_comm.undelete_statement(regclass),
   forge_comm.mask_literals(text),
+  forge_comm.history_options(regclass),
+  forge_comm.key_columns(regclass),
   -- the event trigger's, for whoever adds a partition to a guarded table; they
   -- do nothing that the owner of a table could not do by hand
   forge_comm.has_trigger(regclass, name),
@@ -163,5 +168,14 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.enable_statement(regclass, name, boolean, name),
   forge_comm.remark(text),
   forge_comm.stop_statistics(regclass, name[]),
-  forge_comm.clear_statistics(regclass, smallint)
+  forge_comm.clear_statistics(regclass, smallint),
+  forge_comm.is_history_log(regclass),
+  forge_comm.keeps_history(regclass),
+  forge_comm.protect_log(regclass),
+  forge_comm.create_guard(regclass, name, text, text),
+  forge_comm.create_history_triggers(regclass, jsonb),
+  forge_comm.hide_private_lines(regclass),
+  forge_comm.private_lines_policy(text),
+  forge_comm.history_log(regclass),
+  forge_comm.family(regclass)
 TO PUBLIC;

@@ -16,6 +16,7 @@ AS $$
     FROM (VALUES ('tenancy', forge_comm.rule_options(rel, 'forge_comm_tenancy', 'tenancy_guard')),
                  ('timestamps', forge_comm.rule_options(rel, 'forge_comm_timestamps', 'timestamps_stamp')),
                  ('soft_delete', forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard')),
+                 ('history', forge_comm.rule_options(rel, 'forge_comm_history', 'history_record')),
                  ('privacy', forge_comm.rule_options(rel, 'forge_comm_privacy', 'privacy_guard')),
                  ('directory', forge_comm.rule_options(rel, 'forge_comm_directory', 'directory_guard')),
                  ('authorship', forge_comm.rule_options(rel, 'forge_comm_authorship', 'authorship_guard')),
@@ -23,6 +24,7 @@ AS $$
          AS k (capability, options)
     JOIN pg_trigger AS t ON t.tgrelid = rel AND t.tgname = 'forge_comm_' || k.capability
    WHERE k.options IS NOT NULL AND t.tgenabled IN ('O', 'A')
+   ORDER BY k.capability
 $$;
 COMMENT ON FUNCTION forge_comm.rules(regclass) IS
   'What is enabled on a table, with its options';

@@ -272,10 +272,11 @@ CREATE FUNCTION pg_temp.call_of(function regprocedure) RETURNS text LANGUAGE sql
   SELECT format('SELECT %s(%s)', function::regproc,
                 string_agg(CASE WHEN p.provariadic <> 0 AND a.n = p.pronargs THEN 'VARIADIC ' ELSE '' END ||
                            CASE WHEN a.type = 'regclass'::regtype THEN '''attack.notes'''
+                                WHEN a.type = 'record'::regtype THEN 'ROW(1)'
                                 WHEN t.typcategory = 'N' OR t.typtype = 'p' THEN '1'
                                 WHEN t.typcategory = 'B' THEN 'true'
-                                WHEN t.typcategory = 'A' THEN '''{}'''
-                                ELSE '''x''' END || '::' || CASE t.typtype WHEN 'p' THEN 'bigint' ELSE a.type::regtype::text END, ', ' ORDER BY a.n))
+                                WHEN t.typcategory = 'A' OR a.type = 'jsonb'::regtype THEN '''{}'''
+                                ELSE '''x''' END || '::' || CASE WHEN t.typtype = 'p' AND a.type <> 'record'::regtype THEN 'bigint' ELSE a.type::regtype::text END, ', ' ORDER BY a.n))
     FROM pg_proc AS p
     LEFT JOIN unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (type, n) ON true
     LEFT JOIN pg_type AS t ON t.oid = a.type

@@ -16,11 +16,11 @@ CREATE TEMP VIEW functions_of_ours AS
    WHERE p.pronamespace = 'forge_comm'::regnamespace;
 SELECT is_empty('SELECT function FROM functions_of_ours WHERE prosecdef', 'no function lends its owner''s rights');
 SELECT set_eq('SELECT DISTINCT lanname::text FROM functions_of_ours', '{c,sql,plpgsql}'::text[], 'the languages are C, SQL and PL/pgSQL');
--- backfill() commits, and restore() runs the application's triggers: neither can
--- have a SET clause. What they do under a hostile path is shown below.
+-- backfill() commits, restore() and revert() run the application's triggers: none
+-- can have a SET clause. What they do under a hostile path is shown below.
 SELECT set_eq($$SELECT proname::text FROM functions_of_ours
-                 WHERE lanname <> 'c' AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'$$,
-              '{backfill,restore}'::text[], 'all that is not C pins its path, with pg_temp last');
+                 WHERE lanname <> 'c' AND 'search_path=pg_catalog, pg_temp' <> ALL (coalesce(proconfig, '{""}'))$$,
+              '{backfill,restore,revert}'::text[], 'all that is not C pins its path, with pg_temp last');
 SELECT is_empty($$SELECT polname FROM pg_policy WHERE polrelid::regclass::text ~ '^attack'
                    AND pg_get_expr(coalesce(polqual, polwithcheck), polrelid) !~ '^(forge_comm\.|true)'$$, 'policies name our functions with their schema');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p
@@ -170,6 +170,22 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                           PERFORM forge_comm.verify_token(''attack.t'', ''digest'', ''a''), forge_comm.mask_literals(''x''), forge_comm.secret_columns(''attack.t'');
                           PERFORM * FROM forge_comm.checklist(''attack'');
                           PERFORM forge_comm.unmark_secret(''attack.t'', ''digest''), forge_comm.unmark_secret(''attack.t'', ''email'')', NULL),
+    (NULL, 'regress_owner', 'CREATE TABLE attack.logged (id int PRIMARY KEY, body pg_catalog.text); PERFORM forge_comm.enable_history(''attack.logged'');
+                             PERFORM forge_comm.set_service_context(''check''); INSERT INTO attack.logged VALUES (1, ''a''); UPDATE attack.logged SET body = ''b'';
+                             PERFORM * FROM forge_comm.history_of(''attack.logged'', 1);
+                             PERFORM * FROM forge_comm.row_at(NULL::attack.logged, 1, pg_catalog.clock_timestamp());
+                             PERFORM forge_comm.revert(''attack.logged'', 1, pg_catalog.clock_timestamp());
+                             DELETE FROM attack.logged; INSERT INTO attack.logged VALUES (2, ''a''); TRUNCATE attack.logged;
+                             PERFORM * FROM forge_comm.row_at(NULL::attack.logged, 2, pg_catalog.clock_timestamp());
+                             PERFORM forge_comm.seal_history(''attack.audit_log''), forge_comm.add_seals(''attack.audit_log'', 0, 9, ''0'', ''9999999999'');
+                             PERFORM forge_comm.verify_history(''attack.audit_log''), forge_comm.maintain_history(''attack.audit_log'', 9);
+                             PERFORM forge_comm.maintain_history(); PERFORM forge_comm.disable_history(''attack.logged'', true)', NULL),
+    (NULL, 'regress_owner', 'CREATE TABLE attack.logged (id int PRIMARY KEY, body pg_catalog.text); PERFORM forge_comm.enable_history(''attack.logged'');
+                             INSERT INTO attack.logged VALUES (1, ''a''); DELETE FROM attack.audit_log', '42501'),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.create_chat_schema(''attack_chat''); PERFORM forge_comm.enable_history(''attack_chat.channels'')', NULL),
+    (NULL, session_user::text, 'CREATE TABLE attack.logged (id int PRIMARY KEY, body pg_catalog.text); PERFORM forge_comm.enable_history(''attack.logged'', log => ''log'');
+                                INSERT INTO attack.log (changed_at, table_id, table_schema, table_name, action, transaction_id, role)
+                                VALUES (pg_catalog.now(), 1, ''x'', ''x'', ''x'', ''1'', ''x'')', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.use_memberships(''attack.memberships'', active => ''user_id > 0'')', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.forget_memberships()', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.grant_app(''regress_nobody''), forge_comm.revoke_app(''regress_nobody'')', NULL),

@@ -15,8 +15,8 @@ SELECT p.oid, p.proname, l.lanname, p.provolatile, p.proparallel, p.proisstrict,
 SELECT set_eq($$
   SELECT format('%s(%s) %s', f.proname, pg_get_function_arguments(f.oid), coalesce(pg_get_function_result(f.oid), 'procedure'))
     FROM functions AS f
-   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$|checklist$|mark_secret$|unmark_|verify_token$|mask_literals$)'
-     AND f.proname NOT IN ('in_workspace_support', 'settings_changed', 'settle_filled', 'enable_statement', 'revoke_column')
+   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$|checklist$|mark_secret$|unmark_|verify_token$|mask_literals$|in_service|history_of|row_at|revert$|maintain_|seal_history|verify_history)'
+     AND f.proname NOT IN ('in_workspace_support', 'settings_changed', 'settle_filled', 'enable_statement', 'revoke_column', 'current_values')
 $$, ARRAY[
   'set_context(user_id bigint DEFAULT NULL::bigint, workspace_id bigint DEFAULT NULL::bigint, is_local boolean DEFAULT true) void',
   'pin_workspace(workspace_id bigint) void',
@@ -49,6 +49,15 @@ $$, ARRAY[
   'enable_soft_delete(rel regclass, deleted_at name DEFAULT ''deleted_at''::name, deleted_by name DEFAULT NULL::name, is_active name DEFAULT NULL::name, view name DEFAULT NULL::name) void',
   'disable_soft_delete(rel regclass, drop_columns boolean DEFAULT false) void',
   'restore(rel regclass, id anycompatible) bigint',
+  'in_service_context() boolean',
+  'enable_history(rel regclass, ignore name[] DEFAULT ''{}''::name[], log name DEFAULT ''audit_log''::name) void',
+  'disable_history(rel regclass, drop_log boolean DEFAULT false) void',
+  'history_of(rel regclass, key anycompatible) TABLE(id bigint, changed_at timestamp with time zone, action text, user_id bigint, role text, service_reason text, workspace_id bigint, transaction_id xid8, deletion_id uuid, row_key jsonb, old jsonb, new jsonb)',
+  'row_at("row" anyelement, key anycompatible, at timestamp with time zone) SETOF anyelement',
+  'revert(rel regclass, key anycompatible, at timestamp with time zone) bigint',
+  'maintain_history(log regclass DEFAULT NULL::regclass, months_ahead integer DEFAULT 3, keep interval DEFAULT NULL::interval) TABLE(partition text, action text)',
+  'seal_history(log regclass DEFAULT NULL::regclass) TABLE(history_log text, seal bigint, lines bigint, hash text)',
+  'verify_history(log regclass DEFAULT NULL::regclass, head text DEFAULT NULL::text) TABLE(history_log text, seals bigint, lines bigint, dropped bigint, bad_seal bigint, problem text)',
   'enable_messages(rel regclass, channel name DEFAULT ''channel_id''::name, created_at name DEFAULT ''created_at''::name, deleted_at name DEFAULT NULL::name, function_name name DEFAULT ''get_messages''::name) void',
   'disable_messages(rel regclass) void',
   'enable_privacy(channels regclass, private text, members regclass, member_channel name DEFAULT ''channel_id''::name, member_user name DEFAULT ''user_id''::name, children regclass[] DEFAULT ''{}''::regclass[], creator name DEFAULT NULL::name, active text DEFAULT NULL::text) void',
@@ -70,25 +79,25 @@ $$, ARRAY[
 -- What the planner may do with them. Whatever reads the context is STABLE:
 -- an IMMUTABLE one would carry one tenant's answer into another's plan.
 SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
-              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_roles', 'remark', 'plain_code', 'opens_without_context', 'mask_literals'], 'IMMUTABLE is what looks at its arguments only');
+              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_roles', 'remark', 'plain_code', 'opens_without_context', 'mask_literals', 'row_hash', 'chain', 'private_lines_policy'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'rule_options',
-                    'can_access', 'can_enter', 'knows_user', 'is_current_user'],
+                    'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values', 'history_key'],
               'STABLE in C is what reads the context or the catalogue');
-SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_|mark_secret|unmark_|verify_)'' AND proname <> ''enable_statement''
+SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_|mark_secret|unmark_|verify_)'' AND proname NOT IN (''enable_statement'', ''verify_log'', ''verify_history'')
                     AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proleakproof',
-              ARRAY['in_workspace', 'knows_user', 'is_current_user'],
+              ARRAY['in_workspace', 'in_service_context', 'knows_user', 'is_current_user'],
               'LEAKPROOF is what policies ask and no argument makes fail');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
                     'page_limit', 'page_offset', 'rules', 'rule_options', 'object_name', 'index_comment',
-                    'can_access', 'can_enter', 'knows_user', 'is_current_user', 'remark', 'plain_code', 'opens_without_context', 'mask_literals'],
+                    'can_access', 'can_enter', 'knows_user', 'is_current_user', 'remark', 'plain_code', 'opens_without_context', 'mask_literals', 'in_service_context', 'row_values', 'history_key', 'row_hash', 'chain', 'private_lines_policy'],
               'PARALLEL SAFE is what reads only');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proparallel = ''r''', 'no function is PARALLEL RESTRICTED');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
               ARRAY['in_workspace', 'in_workspace_support', 'has_role', 'rule_options', 'backfill_blocks',
-                    'can_enter', 'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember', 'mask_literals', 'clear_statistics'],
+                    'can_enter', 'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember', 'mask_literals', 'clear_statistics', 'row_values', 'history_key', 'row_hash'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],
@@ -98,9 +107,11 @@ SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE prosecdef', 'no function runs with the rights of its owner');
 SELECT is_empty($$SELECT oid::regprocedure FROM functions
                    WHERE lanname <> 'c' AND prokind = 'f'
-                     AND proname <> 'restore' AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'$$, 'every path is pinned, pg_temp last');
+                     AND proname NOT IN ('restore', 'revert')
+                     AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$, 'every path is pinned, pg_temp last');
 SELECT set_eq('SELECT oid::regprocedure::text FROM functions WHERE lanname <> ''c'' AND proconfig IS NULL',
-              ARRAY['forge_comm.backfill(regclass,integer,bigint,bigint)', 'forge_comm.restore(regclass,anycompatible)'],
+              ARRAY['forge_comm.backfill(regclass,integer,bigint,bigint)', 'forge_comm.restore(regclass,anycompatible)',
+                    'forge_comm.revert(regclass,anycompatible,timestamp with time zone)'],
               'but where it cannot be, or would be the application''s triggers'' too');
 
 -- Comments, on every object

@@ -42,7 +42,18 @@ INSERT INTO public_functions VALUES
   ('forge_comm.remark(text)'),
   ('forge_comm.mask_literals(text)'),
   ('forge_comm.stop_statistics(regclass,name[])'),
-  ('forge_comm.clear_statistics(regclass,smallint)');
+  ('forge_comm.clear_statistics(regclass,smallint)'),
+  ('forge_comm.history_options(regclass)'),
+  ('forge_comm.key_columns(regclass)'),
+  ('forge_comm.is_history_log(regclass)'),
+  ('forge_comm.keeps_history(regclass)'),
+  ('forge_comm.protect_log(regclass)'),
+  ('forge_comm.create_guard(regclass,name,text,text)'),
+  ('forge_comm.create_history_triggers(regclass,jsonb)'),
+  ('forge_comm.hide_private_lines(regclass)'),
+  ('forge_comm.private_lines_policy(text)'),
+  ('forge_comm.history_log(regclass)'),
+  ('forge_comm.family(regclass)');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_nobody'')', 'SELECT name FROM public_functions', 'PUBLIC');
 SELECT schema_privs_are('forge_comm', 'regress_nobody', '{USAGE}', 'PUBLIC looks names up in the schema, no more');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_nobody', '{}', 'the settings are closed');
@@ -68,7 +79,24 @@ INSERT INTO app_functions VALUES
   ('forge_comm.has_role(bigint,text[])'),
   ('forge_comm.context()'),
   ('forge_comm.restore(regclass,anycompatible)'),
-  ('forge_comm.verify_token(regclass,name,text,anyelement)');
+  ('forge_comm.verify_token(regclass,name,text,anyelement)'),
+  ('forge_comm.in_service_context()'),
+  ('forge_comm.history_of(regclass,anycompatible)'),
+  ('forge_comm.check_may_read_history(regclass)'),
+  ('forge_comm.history_lines(regclass,jsonb)'),
+  ('forge_comm.history_key(regclass,jsonb)'),
+  ('forge_comm.row_hash(jsonb,bigint)'),
+  ('forge_comm.given_key(regclass,text,regtype)'),
+  ('forge_comm.key_condition(regclass,text)'),
+  ('forge_comm.row_at(anyelement,anycompatible,timestamp with time zone)'),
+  ('forge_comm.values_at(regclass,jsonb,timestamp with time zone)'),
+  ('forge_comm.current_values(regclass,jsonb)'),
+  ('forge_comm.row_values(record)'),
+  ('forge_comm.left_at(regclass,jsonb,bigint,timestamp with time zone)'),
+  ('forge_comm.untold_columns(regclass,jsonb)'),
+  ('forge_comm.told_value(regclass,name,text)'),
+  ('forge_comm.revert(regclass,anycompatible,timestamp with time zone)'),
+  ('forge_comm.revert_statement(regclass,jsonb,timestamp with time zone)');
 SELECT lives_ok('SELECT forge_comm.grant_app(''regress_app'')', 'grant_app()');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_app'')', 'TABLE public_functions UNION TABLE app_functions', 'grants what an application calls');
 SELECT lives_ok('SELECT forge_comm.grant_app(''regress_app'')', 'twice does not matter');
@@ -85,7 +113,8 @@ $$, 'grants no context and nothing to grant on');
 SELECT is_empty($$
   SELECT p.oid::regprocedure::text FROM pg_proc AS p
    WHERE p.pronamespace = 'forge_comm'::regnamespace
-     AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'mark_secret', 'unmark_secret', 'tenancy_guard', 'timestamps_stamp', 'soft_delete_guard', 'secrets_guard'))
+     AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'mark_secret', 'unmark_secret', 'tenancy_guard', 'timestamps_stamp', 'soft_delete_guard', 'secrets_guard',
+                                                                                 'history_record', 'history_guard', 'maintain_history', 'seal_history', 'verify_history'))
   EXCEPT SELECT pg_temp.may_call('regress_owner')
 $$, 'grants what enables and disables, trigger functions included');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_owner', '{}', 'the settings stay closed');

@@ -1,7 +1,7 @@
 -- Triggers made by hand with our functions: an error that says so, and never
 -- a crash, whatever their kind, their name and their arguments.
 BEGIN;
-SELECT plan(202);
+SELECT plan(209);
 
 CREATE ROLE regress_owner;
 SELECT forge_comm.grant_owner('regress_owner');
@@ -41,7 +41,7 @@ END
 $$;
 
 -- Not a trigger at all
-SELECT throws_ok(format('SELECT forge_comm.%s()', f), '39P01', NULL, f || '() called directly') FROM unnest('{tenancy_guard,timestamps_stamp,soft_delete_guard,secrets_guard}'::text[]) AS f;
+SELECT throws_ok(format('SELECT forge_comm.%s()', f), '39P01', NULL, f || '() called directly') FROM unnest('{tenancy_guard,timestamps_stamp,soft_delete_guard,secrets_guard,history_record,history_guard}'::text[]) AS f;
 
 -- Of the wrong kind, under our name and under another
 SELECT is(pg_temp.try(format('%I %s', name, events), function || '()'), '39P01', format('%s: %s %s', function, name, events))
@@ -53,6 +53,14 @@ SELECT is(pg_temp.try(format('%I %s', name, events), function || '()'), '39P01',
                     'BEFORE DELETE/FOR EACH STATEMENT', 'BEFORE INSERT/FOR EACH STATEMENT', 'AFTER TRUNCATE/FOR EACH STATEMENT']) AS events;
 SELECT is(pg_temp.try('other INSTEAD OF INSERT OR UPDATE OR DELETE/FOR EACH ROW', function || '()', 'app.view') ~ '39P01', true, function || ': INSTEAD OF')
   FROM unnest('{tenancy_guard,timestamps_stamp,soft_delete_guard,secrets_guard}'::text[]) AS function;
+
+-- What tells of changes comes after them, and its guard before
+SELECT is(pg_temp.try(format('%I %s', name, events), function || '()'), '39P01', format('%s: %s %s', function, name, events))
+  FROM (VALUES ('history_record', 'forge_comm_history', 'BEFORE INSERT OR UPDATE OR DELETE/FOR EACH ROW'),
+               ('history_record', 'forge_comm_history', 'AFTER INSERT OR UPDATE OR DELETE/FOR EACH STATEMENT'),
+               ('history_record', 'other', 'AFTER INSERT OR UPDATE OR DELETE/FOR EACH ROW'),
+               ('history_record', 'forge_comm_history', 'AFTER INSERT OR UPDATE OR DELETE/FOR EACH ROW'),
+               ('history_guard', 'forge_comm_append_only', 'AFTER INSERT OR UPDATE OR DELETE/FOR EACH ROW')) AS t (function, name, events);
 
 -- Of the right kind, with a name that is not ours
 SELECT is(pg_temp.try('other BEFORE INSERT OR UPDATE/FOR EACH ROW', function), '39P01', function || ' under another name')

@@ -30,6 +30,16 @@ $app->admin(q{
 });
 $app->as(1, 1, 'DELETE FROM messages WHERE id = 2');
 
+# A partitioned table whose guard is disabled: a dump says so before it brings
+# the other triggers of its partitions.
+$app->owner(q{
+	CREATE TABLE chat.visits (id bigint PRIMARY KEY, workspace_id bigint NOT NULL)
+		PARTITION BY RANGE (id);
+	CREATE TABLE chat.first_visits PARTITION OF chat.visits FOR VALUES FROM (0) TO (9);
+	SELECT forge_comm.enable_tenancy('chat.visits');
+	ALTER TABLE chat.visits DISABLE TRIGGER forge_comm_tenancy;
+});
+
 my $counts = q{
 	SELECT count(*), count(workspace_id), count(deleted_at) FROM messages
 	UNION ALL SELECT count(*), count(workspace_id), count(deleted_at) FROM chat.messages
