@@ -80,7 +80,8 @@ for my $preload (0, 1)
 	$app->admin(q{ALTER DATABASE app SET session_preload_libraries = 'forge_comm'}) if $preload;
 	for (@hidden, [ 'forge_comm.context', 'scope=*', '' ])
 	{
-		my ($name, $value, $default) = @$_;
+		my ($name, $value) = @$_;
+		my ($default) = session("SELECT forge_comm.context() \\g /dev/null\n SELECT current_setting('$name');");
 		my $show = "SELECT forge_comm.context() \\g /dev/null\n SELECT current_setting('$name') = '$default';";
 
 		{
