@@ -26,6 +26,7 @@ OBJS = \
 	src/answers.o \
 	src/memberships.o \
 	src/options.o \
+	src/foreign_keys.o \
 	src/rules.o \
 	src/lookup.o \
 	src/in_workspace.o \
