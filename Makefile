@@ -71,6 +71,7 @@ SQL_PARTS = \
 	src/history.sql \
 	src/seals.sql \
 	src/new_members.sql \
+	src/message_shape.sql \
 	src/messages.sql \
 	src/chat_schema.sql \
 	src/checklist.sql \

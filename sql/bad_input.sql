@@ -226,8 +226,12 @@ SELECT refused('SELECT forge_comm.enable_messages(''good'', ''word'')');
 SELECT refused('SELECT forge_comm.enable_messages(''good'', created_at => ''word'')');
 SELECT refused('SELECT forge_comm.enable_messages(''good'', created_at => NULL)');
 SELECT refused('SELECT forge_comm.enable_messages(''good'', deleted_at => ''word'')');
-SELECT refused('SELECT forge_comm.enable_messages(''good'', function_name => NULL)');
-SELECT refused('SELECT forge_comm.enable_messages(''good'', function_name => '''')');
+SELECT refused('SELECT forge_comm.enable_messages(''good'', prefix => NULL)');
+SELECT refused('SELECT forge_comm.enable_messages(''good'', author => ''word'')');
+SELECT refused('SELECT forge_comm.enable_messages(''good'', parent => ''nowhere'')');
+SELECT refused('SELECT forge_comm.enable_messages(''good'', markers => ''good'')');
+SELECT refused('SELECT forge_comm.enable_messages(''good'', markers => ''good'', marker => ''id'')');
+SELECT refused('SELECT forge_comm.enable_messages(''good'', reactions => ''good'', emoji => ''id'')');
 CREATE FUNCTION get_messages(int, int, int) RETURNS int LANGUAGE sql AS 'SELECT 1';
 SELECT refused('SELECT forge_comm.enable_messages(''good'')');
 DROP FUNCTION get_messages;
@@ -304,7 +308,7 @@ SELECT forge_comm.enable_tenancy(:channels, 'Work = Space');
 SELECT forge_comm.enable_tenancy(:messages, 'It''s "Work"', via => 'the channel''s');
 SELECT forge_comm.enable_timestamps(:messages, 'When (%)', 'Then $$', 'Who "made"', 'Who''s changed', ignore => ARRAY['a,b{}"\=']);
 SELECT forge_comm.enable_soft_delete(:messages, 'Gone?', 'Gone; by', 'Is Active');
-SELECT forge_comm.enable_messages(:messages, 'the channel''s', 'When (%)', function_name => 'Get ''em "all"');
+SELECT forge_comm.enable_messages(:messages, 'the channel''s', 'When (%)', prefix => 'Get ''em {"all"} ');
 SELECT * FROM forge_comm.rules(:messages) ORDER BY capability COLLATE "C";
 -- names that would be too long are cut, and differ
 SELECT relname, octet_length(relname) FROM pg_class
@@ -318,9 +322,9 @@ UPDATE "messages '{and}' $1 = \ as long as a name can be: 63 bytes,,,,," SET "a,
 \set QUIET off
 DELETE FROM "messages '{and}' $1 = \ as long as a name can be: 63 bytes,,,,," WHERE "select" = 1;
 \set QUIET on
-SELECT "select", "a,b{}""\=" FROM "Get 'em ""all"""(1);
+SELECT "select", "a,b{}""\=" FROM "Get 'em {""all""} get_messages"(1);
 SELECT forge_comm.restore(:messages, 1);
-SELECT count(*) FROM "Get 'em ""all"""(1);
+SELECT count(*) FROM "Get 'em {""all""} get_messages"(1);
 COMMIT;
 SELECT forge_comm.disable_messages(:messages);
 SELECT forge_comm.disable_soft_delete(:messages, true);

@@ -157,18 +157,21 @@ CREATE TABLE posts (at timestamp NOT NULL, room bigint, key smallint PRIMARY KEY
 CREATE INDEX ready_made ON posts (room, at, key);
 INSERT INTO posts SELECT '2024-01-01', 1, i, CASE WHEN i = 3 THEN now() END FROM generate_series(1, 5) AS i;
 -- nothing is hidden unless it is told to be; an index that does is used
-SELECT forge_comm.enable_messages('posts', channel => 'room', created_at => 'at', function_name => 'posts_of');
-SELECT key FROM posts_of(1);
+SELECT forge_comm.enable_messages('posts', channel => 'room', created_at => 'at', prefix => 'room_');
+SELECT key FROM room_get_messages(1);
 SELECT count(*) FROM pg_index WHERE indrelid = 'posts'::regclass;
 SELECT forge_comm.disable_messages('posts');
-SELECT forge_comm.enable_messages('posts', 'room', 'at', deleted_at => 'gone', function_name => 'posts_of');
-SELECT key FROM posts_of(1);
+SELECT forge_comm.enable_messages('posts', 'room', 'at', deleted_at => 'gone', prefix => 'room_');
+SELECT key FROM room_get_messages(1);
+-- a message keeps its id
+UPDATE posts SET key = key, at = at WHERE key = 1;
+SELECT refused('UPDATE posts SET key = 9 WHERE key = 1');
 -- two tables in one schema do not mix
 SELECT forge_comm.disable_messages('posts');
 SELECT count(*) FROM pg_index WHERE indrelid = 'posts'::regclass;
-SELECT proname FROM pg_proc WHERE pronamespace = 'regress_messages'::regnamespace AND proname IN ('get_messages', 'posts_of');
+SELECT proname FROM pg_proc WHERE pronamespace = 'regress_messages'::regnamespace AND proname IN ('get_messages', 'room_get_messages');
 SELECT forge_comm.disable_messages('messages');
-SELECT proname FROM pg_proc WHERE pronamespace = 'regress_messages'::regnamespace AND proname IN ('get_messages', 'posts_of');
+SELECT proname FROM pg_proc WHERE pronamespace = 'regress_messages'::regnamespace AND proname IN ('get_messages', 'room_get_messages');
 SELECT count(*) FROM pg_class WHERE relname = 'messages_page_idx';
 SELECT forge_comm.disable_messages('messages');
 

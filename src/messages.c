@@ -1,10 +1,16 @@
 /*
  * messages.c
- *		The arithmetic of pages.
+ *		The arithmetic of pages, and messages keep their ids.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
+#include "utils/rel.h"
+
+#include "lookup.h"
+#include "options.h"
 
 #define MOST_PER_PAGE 100
 
@@ -47,4 +53,39 @@ Datum
 forge_comm_page_offset(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64((checked_page(fcinfo, 0) - 1) * checked_per_page(fcinfo, 1));
+}
+
+PG_FUNCTION_INFO_V1(forge_comm_messages_guard);
+
+/*
+ * Trigger: its arguments name what a message consists of.  Read markers,
+ * cursors and clients know a message by its id, so that stays as it is.
+ */
+Datum
+forge_comm_messages_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	Relation rel;
+	TupleDesc desc;
+	AttrNumber key;
+	bool isnull;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(data->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(data->tg_event) || !TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("messages_guard() must be called by the row trigger \"forge_comm_messages\""),
+				 errhint("Call forge_comm.enable_messages().")));
+	rel = data->tg_relation;
+	desc = RelationGetDescr(rel);
+	key = required_column(rel, data->tg_trigger, "key", is_id_type);
+	if (heap_getattr(data->tg_trigtuple, key, desc, &isnull) !=
+		heap_getattr(data->tg_newtuple, key, desc, &isnull))
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("a row of table \"%s\" cannot change its column \"%s\"",
+						RelationGetRelationName(rel),
+						NameStr(TupleDescAttr(desc, key - 1)->attname)),
+				 errhint("A message keeps its id, by which it is known to cursors and read markers.")));
+	return PointerGetDatum(data->tg_newtuple);
 }

@@ -49,77 +49,94 @@ $$;
 COMMENT ON FUNCTION forge_comm.ensure_page_index(regclass, name[], text) IS
   'Make the index that gives pages in order, unless there is one';
 
-CREATE FUNCTION forge_comm.messages_comment(rel regclass)
-RETURNS text
-LANGUAGE sql STABLE STRICT
+CREATE FUNCTION forge_comm.create_page_functions(shape forge_comm.message_shape)
+RETURNS void
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('A page of a channel, newest first (made by forge_comm.enable_messages() for %s)', rel) $$;
-COMMENT ON FUNCTION forge_comm.messages_comment(regclass) IS
-  'The comment by which a function of ours is known';
+AS $$
+BEGIN
+  PERFORM forge_comm.create_message_function(
+    shape, 'get_messages', 'channel_id {channel_type}, page integer DEFAULT 1, per_page integer DEFAULT 50',
+    'SETOF {rel}', 'STABLE PARALLEL SAFE ROWS 50', format($body$
+  SELECT m.*
+    FROM {rel} AS m
+   WHERE m.{channel} OPERATOR(pg_catalog.=) $1 AND %s
+   ORDER BY m.{created_at} DESC, m.{key} DESC
+   LIMIT forge_comm.page_limit($3) OFFSET forge_comm.page_offset($2, $3)
+$body$, forge_comm.live_condition(shape, 'm')),
+    'A page of a channel, newest first');
+  PERFORM forge_comm.ensure_page_index(
+    shape.rel, ARRAY[shape.channel, shape.created_at, shape.key],
+    CASE WHEN shape.deleted_at IS NOT NULL THEN format('%I IS NULL', shape.deleted_at) END);
+END
+$$;
+COMMENT ON FUNCTION forge_comm.create_page_functions(forge_comm.message_shape) IS
+  'Make get_messages(), and the index it needs';
 
--- The functions have no SET clause, or the planner could not inline them;
--- what is in them is qualified instead.
 CREATE FUNCTION forge_comm.enable_messages(rel regclass, channel name DEFAULT 'channel_id',
                                            created_at name DEFAULT 'created_at', deleted_at name DEFAULT NULL,
-                                           function_name name DEFAULT 'get_messages')
+                                           author name DEFAULT 'user_id', parent name DEFAULT 'parent_id',
+                                           edited_at name DEFAULT 'edited_at', body name DEFAULT 'body',
+                                           author_name name DEFAULT 'display_name',
+                                           markers regclass DEFAULT NULL, marker name DEFAULT 'last_read_message_id',
+                                           reactions regclass DEFAULT NULL, emoji name DEFAULT 'emoji',
+                                           prefix text DEFAULT '')
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  key record;
-  live name;
-  schema name;
-  body text;
-  existing record;
+  id_types CONSTANT regtype[] := '{smallint,integer,bigint}';
+  time_types CONSTANT regtype[] := '{timestamptz,timestamp}';
+  text_types CONSTANT regtype[] := '{text,varchar,bpchar}';
+  key name;
+  marked regclass;
+  options jsonb;
+  shape forge_comm.message_shape;
 BEGIN
-  PERFORM forge_comm.check_table(rel);
-  PERFORM forge_comm.check_column(rel, channel, '{smallint,integer,bigint}');
-  PERFORM forge_comm.check_column(rel, created_at, '{timestamptz,timestamp}');
-  IF function_name IS NULL OR function_name = '' THEN
-    RAISE EXCEPTION 'function_name must not be null or empty'
+  PERFORM forge_comm.claim_table(rel);
+  PERFORM forge_comm.check_column(rel, channel, id_types);
+  PERFORM forge_comm.check_column(rel, created_at, time_types);
+  deleted_at := coalesce(deleted_at,
+                         forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard') ->> 'deleted_at');
+  IF deleted_at IS NOT NULL THEN
+    PERFORM forge_comm.check_column(rel, deleted_at, time_types);
+  END IF;
+  key := (SELECT k.key_column FROM forge_comm.primary_key_column(rel) AS k);
+  PERFORM forge_comm.check_column(rel, key, id_types);
+  IF prefix IS NULL THEN
+    RAISE EXCEPTION 'the argument "prefix" must not be null'
       USING ERRCODE = 'null_value_not_allowed',
-            HINT = 'Name the function to be made.';
-  ELSIF deleted_at IS NOT NULL THEN
-    PERFORM forge_comm.check_column(rel, deleted_at, '{timestamptz,timestamp}');
+            HINT = 'Pass an empty one for names like "get_messages".';
   END IF;
-  SELECT * INTO key FROM forge_comm.primary_key_column(rel);
-  live := coalesce(deleted_at,
-                   forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard') ->> 'deleted_at');
-  schema := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-              WHERE c.oid = rel);
 
-  body := format('
-  SELECT m.*
-    FROM %s AS m
-   WHERE m.%I OPERATOR(pg_catalog.=) $1%s
-   ORDER BY m.%I DESC, m.%I DESC
-   LIMIT forge_comm.page_limit($3) OFFSET forge_comm.page_offset($2, $3)
-', rel, channel, CASE WHEN live IS NOT NULL THEN format(' AND m.%I IS NULL', live) END, created_at, key.key_column);
-
-  SELECT p.oid::regprocedure AS oid, p.prosrc = body AS same INTO existing
-    FROM pg_proc AS p
-   WHERE p.oid = to_regprocedure(format('%I.%I(%s, integer, integer)', schema, function_name,
-                                        forge_comm.column_type(rel, channel)));
-  IF existing.same THEN
-    RAISE NOTICE 'messages is enabled on table % already', rel;
+  marked := coalesce(markers, forge_comm.markers_of((forge_comm.referenced_by(rel, channel)).parent, marker));
+  IF marked IS NOT NULL THEN
+    PERFORM forge_comm.check_column(marked, marker, id_types);
+  END IF;
+  IF reactions IS NOT NULL THEN
+    PERFORM forge_comm.check_column(reactions, emoji, text_types);
+  END IF;
+  options := jsonb_build_object(
+    'key', key, 'channel', channel, 'created_at', created_at, 'deleted_at', deleted_at,
+    'author', forge_comm.optional_column(rel, author, 'user_id', id_types),
+    'parent', forge_comm.optional_column(rel, parent, 'parent_id', id_types),
+    'edited_at', forge_comm.optional_column(rel, edited_at, 'edited_at', time_types),
+    'body', forge_comm.optional_column(rel, body, 'body', text_types),
+    'author_name', CASE WHEN forge_comm.column_type(rel, author) IS NOT NULL THEN author_name END,
+    'markers', marked, 'marker', CASE WHEN marked IS NOT NULL THEN marker END,
+    'reactions', reactions, 'emoji', CASE WHEN reactions IS NOT NULL THEN emoji END,
+    'prefix', nullif(prefix, ''));
+  IF forge_comm.rule_enabled(rel, 'messages', options) THEN
     RETURN;
-  ELSIF existing.oid IS NOT NULL THEN
-    RAISE EXCEPTION 'function % exists already', existing.oid
-      USING ERRCODE = 'duplicate_function',
-            HINT = 'Call forge_comm.disable_messages() if it is ours with other options, or name another with the argument "function_name".';
   END IF;
+  PERFORM forge_comm.create_rule_trigger(rel, 'messages', format('UPDATE OF %I', key), 'messages_guard', options);
 
-  EXECUTE format('CREATE FUNCTION %I.%I(channel_id %s, page integer DEFAULT 1, per_page integer DEFAULT 50)
-                  RETURNS SETOF %s LANGUAGE sql STABLE PARALLEL SAFE ROWS 50 AS %L',
-                 schema, function_name, forge_comm.column_type(rel, channel), rel, body);
-  EXECUTE format('COMMENT ON FUNCTION %I.%I(%s, integer, integer) IS %L',
-                 schema, function_name, forge_comm.column_type(rel, channel), forge_comm.messages_comment(rel));
-  PERFORM forge_comm.ensure_page_index(rel, ARRAY[channel, created_at, key.key_column],
-                                       CASE WHEN live IS NOT NULL THEN format('%I IS NULL', live) END);
+  shape := forge_comm.message_shape(rel);
+  PERFORM forge_comm.create_page_functions(shape);
 END
 $$;
-COMMENT ON FUNCTION forge_comm.enable_messages(regclass, name, name, name, name) IS
+COMMENT ON FUNCTION forge_comm.enable_messages(regclass, name, name, name, name, name, name, name, name, regclass, name, regclass, name, text) IS
   'Make the functions that read a table of messages, and the index they need';
 
 CREATE FUNCTION forge_comm.disable_messages(rel regclass)
@@ -127,22 +144,14 @@ RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  function regprocedure;
 BEGIN
-  PERFORM forge_comm.check_table(rel);
-  FOR function IN
-    SELECT p.oid
-      FROM pg_proc AS p
-      JOIN pg_class AS c ON c.oid = rel AND p.prorettype = c.reltype
-     WHERE starts_with(obj_description(p.oid, 'pg_proc'),
-                     'A page of a channel, newest first (made by forge_comm.enable_messages()')
-  LOOP
-    EXECUTE format('DROP FUNCTION %s', function);
-  END LOOP;
-  IF NOT FOUND THEN
+  PERFORM forge_comm.claim_table(rel);
+  IF forge_comm.messages_options(rel) IS NULL THEN
     RAISE NOTICE 'messages is not enabled on table %', rel;
+    RETURN;
   END IF;
+  PERFORM forge_comm.drop_message_functions(forge_comm.message_shape(rel));
+  PERFORM forge_comm.drop_rule_triggers(rel, 'messages');
   PERFORM forge_comm.drop_indexes(rel, 'messages');
 END
 $$;

@@ -122,6 +122,7 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
     (1, 'regress_attacker', 'INSERT INTO attack.messages (id, channel_id) VALUES (30, 1)', NULL),
     (1, 'regress_attacker', 'INSERT INTO attack.messages (id, channel_id, parent_id) VALUES (30, 1, 10)', NULL),
     (1, 'regress_attacker', 'UPDATE attack.messages SET body = ''new''', NULL),
+    (1, 'regress_attacker', 'UPDATE attack.messages SET id = id', NULL),
     (1, 'regress_attacker', 'DELETE FROM attack.messages; PERFORM forge_comm.restore(''attack.messages'', 10)', NULL),
     (1, 'regress_owner', 'DELETE FROM attack.messages; PERFORM forge_comm.restore(''attack.messages'', 10)', NULL),
     (1, 'regress_attacker', 'MERGE INTO attack.messages AS m USING (VALUES (10)) AS v (id) ON m.id OPERATOR(pg_catalog.=) v.id WHEN MATCHED THEN DELETE', NULL),

@@ -113,7 +113,7 @@ SELECT set_eq($$SELECT format('%s: %s %s', c.relname, r.capability, coalesce(r.o
   'memberships: tenancy workspace_id', 'memberships: timestamps ',
   'channels: tenancy workspace_id', 'channels: privacy ', 'channels: timestamps ',
   'channel_memberships: tenancy channel_id', 'channel_memberships: privacy channel_id', 'channel_memberships: timestamps ',
-  'messages: tenancy channel_id', 'messages: privacy channel_id', 'messages: authorship ', 'messages: timestamps ', 'messages: soft_delete '], 'what is enabled');
+  'messages: tenancy channel_id', 'messages: privacy channel_id', 'messages: authorship ', 'messages: timestamps ', 'messages: soft_delete ', 'messages: messages '], 'what is enabled');
 SELECT has_function('Our chat', 'get_messages', '{bigint,integer,integer}'::name[]);
 SELECT is((SELECT count(*) FROM "Our chat".get_messages(1)), 1::bigint, 'a page of a channel');
 

@@ -114,19 +114,19 @@ SELECT pg_temp.fails(call, state) FROM (VALUES
   ('enable_messages(''app.messages'', channel => NULL)', '22004'),
   ('enable_messages(''app.messages'', created_at => ''body'')', '42804'),
   ('enable_messages(''app.messages'', deleted_at => ''body'')', '42804'),
-  ('enable_messages(''app.messages'', function_name => '''')', '22004'),
-  ('enable_messages(''app.messages'', function_name => NULL)', '22004'),
+  ('enable_messages(''app.messages'', author => ''nowhere'')', '42703'),
+  ('enable_messages(''app.messages'', prefix => NULL)', '22004'),
   ('enable_messages(''app.parts'')', '42703'),
   ('enable_messages(''app.functions'')', '42723'),
   ('page_limit(0)', '22023'), ('page_limit(101)', '22023'), ('page_limit(-1)', '22023'), ('page_limit(NULL)', '22023'),
   ('page_limit(2147483647)', '22023'), ('page_offset(0, 50)', '22023'), ('page_offset(-1, 50)', '22023'),
   ('page_offset(NULL, 50)', '22023'), ('page_offset(1, 0)', '22023'), ('page_offset(1, NULL)', '22023')) AS t (call, state);
 SELECT is(forge_comm.page_offset(2147483647, 100), 214748364600, 'the last page there is');
-SELECT forge_comm.enable_messages('app.messages', function_name => 'pages');
+SELECT forge_comm.enable_messages('app.messages', prefix => 'pages_');
 SELECT pg_temp.fails('enable_messages(''app.plain'')', '55000');
-SELECT is(pg_temp.error(format('SELECT * FROM app.pages(1, %s)', args)), '22023, hint', 'a page of ' || args)
+SELECT is(pg_temp.error(format('SELECT * FROM app.pages_get_messages(1, %s)', args)), '22023, hint', 'a page of ' || args)
   FROM unnest('{"0","-1","NULL","1, 0","1, 101","1, -1","1, NULL"}'::text[]) AS args;
-SELECT is_empty('SELECT * FROM app.pages(99, 2147483647, 100)', 'a page beyond the last is empty');
+SELECT is_empty('SELECT * FROM app.pages_get_messages(99, 2147483647, 100)', 'a page beyond the last is empty');
 
 -- The chat schema
 SELECT pg_temp.fails(call, state) FROM (VALUES

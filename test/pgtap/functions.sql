@@ -58,7 +58,7 @@ $$, ARRAY[
   'maintain_history(log regclass DEFAULT NULL::regclass, months_ahead integer DEFAULT 3, keep interval DEFAULT NULL::interval) TABLE(partition text, action text)',
   'seal_history(log regclass DEFAULT NULL::regclass) TABLE(history_log text, seal bigint, lines bigint, hash text)',
   'verify_history(log regclass DEFAULT NULL::regclass, head text DEFAULT NULL::text) TABLE(history_log text, seals bigint, lines bigint, dropped bigint, bad_seal bigint, problem text)',
-  'enable_messages(rel regclass, channel name DEFAULT ''channel_id''::name, created_at name DEFAULT ''created_at''::name, deleted_at name DEFAULT NULL::name, function_name name DEFAULT ''get_messages''::name) void',
+  'enable_messages(rel regclass, channel name DEFAULT ''channel_id''::name, created_at name DEFAULT ''created_at''::name, deleted_at name DEFAULT NULL::name, author name DEFAULT ''user_id''::name, parent name DEFAULT ''parent_id''::name, edited_at name DEFAULT ''edited_at''::name, body name DEFAULT ''body''::name, author_name name DEFAULT ''display_name''::name, markers regclass DEFAULT NULL::regclass, marker name DEFAULT ''last_read_message_id''::name, reactions regclass DEFAULT NULL::regclass, emoji name DEFAULT ''emoji''::name, prefix text DEFAULT ''''::text) void',
   'disable_messages(rel regclass) void',
   'enable_privacy(channels regclass, private text, members regclass, member_channel name DEFAULT ''channel_id''::name, member_user name DEFAULT ''user_id''::name, children regclass[] DEFAULT ''{}''::regclass[], creator name DEFAULT NULL::name, active text DEFAULT NULL::text) void',
   'enable_privacy(rel regclass, via name) void',
@@ -79,7 +79,7 @@ $$, ARRAY[
 -- What the planner may do with them. Whatever reads the context is STABLE:
 -- an IMMUTABLE one would carry one tenant's answer into another's plan.
 SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
-              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_roles', 'remark', 'plain_code', 'opens_without_context', 'mask_literals', 'row_hash', 'chain', 'private_lines_policy'], 'IMMUTABLE is what looks at its arguments only');
+              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_roles', 'remark', 'plain_code', 'opens_without_context', 'mask_literals', 'row_hash', 'chain', 'private_lines_policy', 'live_condition', 'message_function_comment'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'rule_options',
                     'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values', 'history_key'],

@@ -53,8 +53,7 @@ BEGIN
       PERFORM forge_comm.enable_soft_delete('app.messages', deleted_by => 'deleter', is_active => 'is_live'),
               forge_comm.enable_soft_delete('app.events', view => 'live_events'), forge_comm.enable_soft_delete('app.files', view => '');
     WHEN 'messages' THEN
-      PERFORM forge_comm.enable_messages('app.messages'),
-              forge_comm.enable_messages('app.messages', function_name => 'page_of');
+      PERFORM forge_comm.enable_messages('app.messages');
   END CASE;
 END
 $$;
@@ -124,7 +123,7 @@ SELECT has_trigger('app', rel, 'forge_comm_soft_delete'::name, rel || ': trigger
 -- Messages
 SELECT lives_ok('SELECT app.enable(''messages'')', 'grant_owner() is enough to enable messages');
 SELECT has_function('app', 'get_messages', '{integer,integer,integer}'::name[], 'get_messages()');
-SELECT set_eq('SELECT capability FROM forge_comm.rules(''app.messages'')', ARRAY['tenancy', 'timestamps', 'soft_delete'], 'rules() of everything');
+SELECT set_eq('SELECT capability FROM forge_comm.rules(''app.messages'')', ARRAY['tenancy', 'timestamps', 'soft_delete', 'messages'], 'rules() of everything');
 
 -- Twice is once
 CREATE TEMP TABLE enabled AS SELECT app.everything() AS line;

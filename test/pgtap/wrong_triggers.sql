@@ -1,7 +1,7 @@
 -- Triggers made by hand with our functions: an error that says so, and never
 -- a crash, whatever their kind, their name and their arguments.
 BEGIN;
-SELECT plan(209);
+SELECT plan(210);
 
 CREATE ROLE regress_owner;
 SELECT forge_comm.grant_owner('regress_owner');
@@ -41,7 +41,7 @@ END
 $$;
 
 -- Not a trigger at all
-SELECT throws_ok(format('SELECT forge_comm.%s()', f), '39P01', NULL, f || '() called directly') FROM unnest('{tenancy_guard,timestamps_stamp,soft_delete_guard,secrets_guard,history_record,history_guard}'::text[]) AS f;
+SELECT throws_ok(format('SELECT forge_comm.%s()', f), '39P01', NULL, f || '() called directly') FROM unnest('{tenancy_guard,timestamps_stamp,soft_delete_guard,secrets_guard,messages_guard,history_record,history_guard}'::text[]) AS f;
 
 -- Of the wrong kind, under our name and under another
 SELECT is(pg_temp.try(format('%I %s', name, events), function || '()'), '39P01', format('%s: %s %s', function, name, events))
