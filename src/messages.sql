@@ -133,6 +133,8 @@ BEGIN
   PERFORM forge_comm.create_rule_trigger(rel, 'messages', format('UPDATE OF %I', key), 'messages_guard', options);
 
   shape := forge_comm.message_shape(rel);
+  -- They outlive DROP EXTENSION, the trigger does not.
+  PERFORM forge_comm.drop_message_functions(shape);
   PERFORM forge_comm.create_page_functions(shape);
 END
 $$;
