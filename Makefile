@@ -28,6 +28,7 @@ OBJS = \
 	src/options.o \
 	src/foreign_keys.o \
 	src/rules.o \
+	src/tuples.o \
 	src/lookup.o \
 	src/in_workspace.o \
 	src/founding.o \

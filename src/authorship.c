@@ -43,34 +43,30 @@ refuse_author(Relation rel, const AuthorshipRule *rule, const char *what)
 static HeapTuple
 guard_insert(Relation rel, const AuthorshipRule *rule, HeapTuple tuple)
 {
-	bool isnull;
-	Datum value = heap_getattr(tuple, rule->author, RelationGetDescr(rel), &isnull);
+	TupleDesc desc = RelationGetDescr(rel);
 	int attnum = rule->author;
-	bool setnull = false;
+	bool isnull = false;
 	int64 author;
+	int64 given;
+	Datum value;
 
 	if (context_bypassed() || context_is_everywhere())
 		return tuple;
 	author = current_author(rel);
-	if (!isnull)
+	if (tuple_id(tuple, desc, rule->author, &given))
 	{
-		if (id_from_datum(value, rule->author_type) != author)
+		if (given != author)
 			refuse_author(rel, rule, "a row of table \"%s\" cannot be written in the name of another user");
 		return tuple;
 	}
 	value = id_to_datum(author, rule->author_type);
-	return heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), 1, &attnum, &value, &setnull);
+	return heap_modify_tuple_by_cols(tuple, desc, 1, &attnum, &value, &isnull);
 }
 
 static HeapTuple
 guard_update(Relation rel, const AuthorshipRule *rule, HeapTuple old, HeapTuple new)
 {
-	bool oldnull;
-	bool newnull;
-	Datum oldvalue = heap_getattr(old, rule->author, RelationGetDescr(rel), &oldnull);
-	Datum newvalue = heap_getattr(new, rule->author, RelationGetDescr(rel), &newnull);
-
-	if ((oldnull == newnull && (oldnull || oldvalue == newvalue)) ||
+	if (same_column(RelationGetDescr(rel), rule->author, old, new) ||
 		by_referential_action(rel) || context_bypassed() || context_is_everywhere())
 		return new;
 	refuse_author(rel, rule, "a row of table \"%s\" cannot change its author");

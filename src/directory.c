@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/rel.h"
@@ -90,17 +89,6 @@ guard_truncate(Relation rel)
 			 errhint("Delete the rows, or call forge_comm.set_service_context() first.")));
 }
 
-static bool
-same_id(Relation rel, AttrNumber attnum, HeapTuple old, HeapTuple new)
-{
-	bool oldnull;
-	bool newnull;
-	Datum oldvalue = heap_getattr(old, attnum, RelationGetDescr(rel), &oldnull);
-	Datum newvalue = heap_getattr(new, attnum, RelationGetDescr(rel), &newnull);
-
-	return oldnull == newnull && (oldnull || oldvalue == newvalue);
-}
-
 PG_FUNCTION_INFO_V1(forge_comm_directory_guard);
 
 /*
@@ -112,6 +100,7 @@ forge_comm_directory_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	const DirectoryRule *rule;
+	TupleDesc desc;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event))
 		ereport(ERROR,
@@ -130,12 +119,13 @@ forge_comm_directory_guard(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("directory_guard() must be called by the row trigger \"forge_comm_directory\""),
 				 errhint("Call forge_comm.enable_directory().")));
-	if (!same_id(trigger->tg_relation, rule->id, trigger->tg_trigtuple, trigger->tg_newtuple))
+	desc = RelationGetDescr(trigger->tg_relation);
+	if (!same_column(desc, rule->id, trigger->tg_trigtuple, trigger->tg_newtuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("a row of table \"%s\" cannot change its column \"%s\"",
 						RelationGetRelationName(trigger->tg_relation),
-						NameStr(TupleDescAttr(RelationGetDescr(trigger->tg_relation), rule->id - 1)->attname)),
+						NameStr(TupleDescAttr(desc, rule->id - 1)->attname)),
 				 errhint("Insert another row.")));
 	PG_RETURN_POINTER(trigger->tg_newtuple);
 }

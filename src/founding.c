@@ -128,8 +128,7 @@ forge_comm_founding_done(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	const TenancyRule *rule;
-	Datum value;
-	bool isnull;
+	int64 id;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
@@ -139,11 +138,9 @@ forge_comm_founding_done(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("founding_done() must be called after each insert into a table of workspaces"),
 				 errhint("Call forge_comm.enable_tenancy() with the argument \"founding\".")));
-	value = heap_getattr(trigger->tg_trigtuple, rule->workspace,
-						 RelationGetDescr(trigger->tg_relation), &isnull);
-	if (!isnull && memberships_are_of(RelationGetRelid(trigger->tg_relation)) &&
-		founding_was_new(&rule->by_id, rule->workspace_type, id_from_datum(value, rule->workspace_type),
-						 trigger->tg_trigtuple))
-		context_found_workspace(id_from_datum(value, rule->workspace_type));
+	if (tuple_id(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation), rule->workspace, &id) &&
+		memberships_are_of(RelationGetRelid(trigger->tg_relation)) &&
+		founding_was_new(&rule->by_id, rule->workspace_type, id, trigger->tg_trigtuple))
+		context_found_workspace(id);
 	PG_RETURN_POINTER(NULL);
 }

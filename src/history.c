@@ -260,24 +260,6 @@ forget_names(Datum arg, int cacheid, uint32 hashvalue)
 
 /* ----------------------------------------------------------------- telling */
 
-/* A row taken apart. */
-typedef struct Row
-{
-	Datum *values;
-	bool *nulls;
-} Row;
-
-static Row
-take_apart(HeapTuple tuple, TupleDesc desc)
-{
-	Row row;
-
-	row.values = palloc(desc->natts * (sizeof(Datum) + sizeof(bool)));
-	row.nulls = (bool *) (row.values + desc->natts);
-	heap_deform_tuple(tuple, desc, row.values, row.nulls);
-	return row;
-}
-
 static bool
 is_null(const Row *row, AttrNumber attnum)
 {

@@ -18,75 +18,15 @@
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
-#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "partitioning/partdesc.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
 
 #include "lookup.h"
-
-/* Workspace and user ids are integers of any width, carried as int64. */
-bool
-is_id_type(Oid type)
-{
-	return type == INT8OID || type == INT4OID || type == INT2OID;
-}
-
-int64
-id_from_datum(Datum value, Oid type)
-{
-	switch (type)
-	{
-		case INT8OID:
-			return DatumGetInt64(value);
-		case INT4OID:
-			return DatumGetInt32(value);
-		case INT2OID:
-			return DatumGetInt16(value);
-	}
-	elog(ERROR, "type %u is not an id type", type);
-	return 0;
-}
-
-/* Can a column of this type hold the id? */
-bool
-id_fits(int64 id, Oid type)
-{
-	switch (type)
-	{
-		case INT4OID:
-			return id == (int32) id;
-		case INT2OID:
-			return id == (int16) id;
-	}
-	return true;
-}
-
-Datum
-id_to_datum(int64 id, Oid type)
-{
-	if (!id_fits(id, type))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("id is out of range for type %s", format_type_be(type)),
-				 errhint("Give the column the type bigint.")));
-	switch (type)
-	{
-		case INT8OID:
-			return Int64GetDatum(id);
-		case INT4OID:
-			return Int32GetDatum((int32) id);
-		case INT2OID:
-			return Int16GetDatum((int16) id);
-	}
-	elog(ERROR, "type %u is not an id type", type);
-	return (Datum) 0;
-}
 
 /* Does an index begin with just these columns, in any order? */
 static bool
@@ -304,13 +244,7 @@ take_columns(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	IdColumns *columns = (IdColumns *) arg;
 
-	for (int i = 0; i < columns->n; i++)
-	{
-		AttrNumber attnum = columns->attnums[i];
-		Datum value = heap_getattr(tuple, attnum, desc, &columns->nulls[i]);
-
-		columns->values[i] = columns->nulls[i] ? 0 : id_from_datum(value, TupleDescAttr(desc, attnum - 1)->atttypid);
-	}
+	read_ids(tuple, desc, columns);
 	columns->found = true;
 	return false;
 }

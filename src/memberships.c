@@ -287,13 +287,19 @@ collect(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	Collection *collection = (Collection *) arg;
 	const MembershipTable *table = collection->table;
-	Membership *membership;
-	Datum value;
-	bool isnull;
+	Membership membership = { .role = "" };
 
-	value = heap_getattr(tuple, table->workspace, desc, &isnull);
-	if (isnull || (table->active && !condition_is_true(table->active, tuple)))
+	if (!tuple_id(tuple, desc, table->workspace, &membership.workspace) ||
+		(table->active && !condition_is_true(table->active, tuple)))
 		return true;
+	if (table->role)
+	{
+		bool isnull;
+		Datum role = heap_getattr(tuple, table->role, desc, &isnull);
+
+		if (!isnull)
+			membership.role = OutputFunctionCall((FmgrInfo *) &table->role_output, role);
+	}
 
 	if (collection->nfound == collection->size)
 	{
@@ -301,16 +307,7 @@ collect(HeapTuple tuple, TupleDesc desc, void *arg)
 		collection->found = repalloc(collection->found,
 									 collection->size * sizeof(Membership));
 	}
-	membership = &collection->found[collection->nfound++];
-	membership->workspace = id_from_datum(value, table->workspace_type);
-	membership->role = "";
-	if (table->role)
-	{
-		value = heap_getattr(tuple, table->role, desc, &isnull);
-		if (!isnull)
-			membership->role = OutputFunctionCall((FmgrInfo *) &table->role_output,
-												  value);
-	}
+	collection->found[collection->nfound++] = membership;
 	return true;
 }
 
@@ -383,11 +380,10 @@ static bool
 is_connected(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	People *people = (People *) arg;
-	bool isnull;
-	Datum value = heap_getattr(tuple, people->table->workspace, desc, &isnull);
+	int64 workspace;
 
-	people->connected = !isnull &&
-						people->in_scope(id_from_datum(value, people->table->workspace_type));
+	people->connected = tuple_id(tuple, desc, people->table->workspace, &workspace) &&
+						people->in_scope(workspace);
 	return !people->connected;
 }
 
@@ -408,17 +404,16 @@ static bool
 collect_person(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	People *people = (People *) arg;
-	bool isnull;
-	Datum value = heap_getattr(tuple, people->table->key.attnums[0], desc, &isnull);
+	int64 user;
 
-	if (isnull)
+	if (!tuple_id(tuple, desc, people->table->key.attnums[0], &user))
 		return true;
 	if (people->n == people->size)
 	{
 		people->size *= 2;
 		people->users = repalloc_huge(people->users, people->size * sizeof(int64));
 	}
-	people->users[people->n++] = id_from_datum(value, people->table->user_type);
+	people->users[people->n++] = user;
 	return true;
 }
 

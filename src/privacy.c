@@ -57,10 +57,9 @@ collect_channel(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	Memberships *memberships = (Memberships *) arg;
 	const MembersTable *table = memberships->table;
-	bool isnull;
-	Datum value = heap_getattr(tuple, table->channel, desc, &isnull);
+	int64 channel;
 
-	if (isnull || !counts(table, tuple, desc))
+	if (!tuple_id(tuple, desc, table->channel, &channel) || !counts(table, tuple, desc))
 		return true;
 	if (memberships->n == memberships->size)
 	{
@@ -68,7 +67,7 @@ collect_channel(HeapTuple tuple, TupleDesc desc, void *arg)
 		memberships->channels = repalloc_huge(memberships->channels,
 											  memberships->size * sizeof(int64));
 	}
-	memberships->channels[memberships->n++] = id_from_datum(value, table->channel_type);
+	memberships->channels[memberships->n++] = channel;
 	return true;
 }
 
@@ -140,7 +139,7 @@ is_member(const PrivacyRule *rule, Oid relid, int64 id)
 /* -------------------------------------------------------------------- rows */
 
 /* A row under privacy, as far as it matters. */
-typedef struct Row
+typedef struct PrivateRow
 {
 	const PrivacyRule *rule;
 	bool found;
@@ -150,23 +149,12 @@ typedef struct Row
 	bool public; /* of a table at the top */
 	bool in_scope;
 	bool by_user; /* made by the user, as its own column says */
-} Row;
-
-static bool
-id_value(HeapTuple tuple, TupleDesc desc, AttrNumber attnum, int64 *id)
-{
-	bool isnull = true;
-	Datum value = attnum ? heap_getattr(tuple, attnum, desc, &isnull) : (Datum) 0;
-
-	if (!isnull)
-		*id = id_from_datum(value, TupleDescAttr(desc, attnum - 1)->atttypid);
-	return !isnull;
-}
+} PrivateRow;
 
 static bool
 read_row(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	Row *row = (Row *) arg;
+	PrivateRow *row = (PrivateRow *) arg;
 	const PrivacyRule *rule = row->rule;
 	int64 workspace;
 	int64 creator;
@@ -175,14 +163,14 @@ read_row(HeapTuple tuple, TupleDesc desc, void *arg)
 	row->found = true;
 	row->own = !(tuple->t_data->t_infomask & HEAP_UPDATED) &&
 			   TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-	row->in_scope = id_value(tuple, desc, rule->workspace, &workspace) &&
+	row->in_scope = tuple_id(tuple, desc, rule->workspace, &workspace) &&
 					context_allows(workspace);
 	if (rule->via)
-		row->has_via = id_value(tuple, desc, rule->via, &row->via);
+		row->has_via = tuple_id(tuple, desc, rule->via, &row->via);
 	else
 	{
 		row->public = condition_is_false(rule->private, tuple);
-		row->by_user = id_value(tuple, desc, rule->creator, &creator) &&
+		row->by_user = tuple_id(tuple, desc, rule->creator, &creator) &&
 					   context_user(&user) && user == creator;
 	}
 	return false;
@@ -193,11 +181,11 @@ read_row(HeapTuple tuple, TupleDesc desc, void *arg)
  * only SnapshotSelf shows; that one is its maker's.
  */
 static bool
-find_row(const PrivacyRule *rule, Oid type, int64 id, Row *row)
+find_row(const PrivacyRule *rule, Oid type, int64 id, PrivateRow *row)
 {
 	Datum key;
 
-	*row = (Row){ .rule = rule };
+	*row = (PrivateRow){ .rule = rule };
 	if (!id_fits(id, type))
 		return false;
 	key = id_to_datum(id, type);
@@ -263,7 +251,7 @@ privacy_of_channels(Relation rel)
 
 /* May the user see what a row is under? */
 static bool
-may_see_above(Relation rel, const PrivacyRule *rule, const Row *row)
+may_see_above(Relation rel, const PrivacyRule *rule, const PrivateRow *row)
 {
 	if (!row->has_via)
 		return row->in_scope;
@@ -282,7 +270,7 @@ is_accessible(Relation rel, int64 id)
 {
 	const PrivacyRule *rule = privacy_of(rel);
 	Oid relid = RelationGetRelid(rel);
-	Row row;
+	PrivateRow row;
 
 	require_id(rel, rule);
 	if (!find_row(rule, TupleDescAttr(RelationGetDescr(rel), rule->id - 1)->atttypid, id, &row))
@@ -388,30 +376,19 @@ forge_comm_check_privacy(PG_FUNCTION_ARGS)
 
 /* ---------------------------------------------------------------- triggers */
 
-static int64
-id_of(Relation rel, HeapTuple tuple, AttrNumber attnum, bool *isnull)
-{
-	Datum value = heap_getattr(tuple, attnum, RelationGetDescr(rel), isnull);
-
-	return *isnull ? 0 : id_from_datum(value, TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid);
-}
-
 /* What is under a row stays under it: moved elsewhere, others could read it. */
 static void
 check_not_moved(Relation rel, AttrNumber attnum, HeapTuple old, HeapTuple new)
 {
-	bool oldnull;
-	bool newnull;
-	int64 oldid = id_of(rel, old, attnum, &oldnull);
-	int64 newid = id_of(rel, new, attnum, &newnull);
+	TupleDesc desc = RelationGetDescr(rel);
 
-	if ((oldnull == newnull && oldid == newid) || by_referential_action(rel))
+	if (same_column(desc, attnum, old, new) || by_referential_action(rel))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("a row of table \"%s\" cannot change its column \"%s\"",
 					RelationGetRelationName(rel),
-					NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname)),
+					NameStr(TupleDescAttr(desc, attnum - 1)->attname)),
 			 errdetail("Who may see the row follows from it."),
 			 errhint("Insert a copy there, and delete the row here.")));
 }
@@ -419,8 +396,8 @@ check_not_moved(Relation rel, AttrNumber attnum, HeapTuple old, HeapTuple new)
 static HeapTuple
 guard_before(Relation rel, const PrivacyRule *rule, const TriggerData *trigger)
 {
+	TupleDesc desc = RelationGetDescr(rel);
 	HeapTuple tuple = trigger->tg_trigtuple;
-	bool isnull;
 	int64 id;
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
@@ -432,12 +409,8 @@ guard_before(Relation rel, const PrivacyRule *rule, const TriggerData *trigger)
 			check_not_moved(rel, rule->creator, tuple, trigger->tg_newtuple);
 		return trigger->tg_newtuple;
 	}
-	if (rule->id == InvalidAttrNumber || rule->via)
-		return tuple;
-	id = id_of(rel, tuple, rule->id, &isnull);
-	if (!isnull)
-		(void) founding_begin(&rule->by_id,
-							  TupleDescAttr(RelationGetDescr(rel), rule->id - 1)->atttypid, id);
+	if (!rule->via && tuple_id(tuple, desc, rule->id, &id))
+		(void) founding_begin(&rule->by_id, TupleDescAttr(desc, rule->id - 1)->atttypid, id);
 	return tuple;
 }
 
@@ -445,12 +418,11 @@ guard_before(Relation rel, const PrivacyRule *rule, const TriggerData *trigger)
 static void
 note_founded(Relation rel, const PrivacyRule *rule, HeapTuple tuple)
 {
-	bool isnull;
-	int64 id = id_of(rel, tuple, rule->id, &isnull);
+	TupleDesc desc = RelationGetDescr(rel);
+	int64 id;
 
-	if (!isnull && !condition_is_false(rule->private, tuple) &&
-		founding_was_new(&rule->by_id, TupleDescAttr(RelationGetDescr(rel), rule->id - 1)->atttypid, id,
-						 tuple))
+	if (tuple_id(tuple, desc, rule->id, &id) && !condition_is_false(rule->private, tuple) &&
+		founding_was_new(&rule->by_id, TupleDescAttr(desc, rule->id - 1)->atttypid, id, tuple))
 		context_found_row(RelationGetRelid(rel), id);
 }
 
@@ -478,7 +450,7 @@ forge_comm_privacy_guard(PG_FUNCTION_ARGS)
 	rel = trigger->tg_relation;
 	if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
 		PG_RETURN_POINTER(guard_before(rel, rule, trigger));
-	if (rule->via == InvalidAttrNumber && rule->id && TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+	if (rule->via == InvalidAttrNumber && TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		note_founded(rel, rule, trigger->tg_trigtuple);
 	PG_RETURN_POINTER(NULL);
 }

@@ -11,7 +11,6 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -66,15 +65,7 @@ refuse_reference(const GuardState *guard, const ForeignKey *key)
 static bool
 key_values(const GuardState *guard, HeapTuple tuple, const ForeignKey *key, Datum *values)
 {
-	for (int i = 0; i < key->parent.nkeys; i++)
-	{
-		bool isnull;
-
-		values[i] = heap_getattr(tuple, key->columns[i], guard->desc, &isnull);
-		if (isnull)
-			return false;
-	}
-	return true;
+	return read_values(tuple, guard->desc, key->columns, key->parent.nkeys, values);
 }
 
 /*
@@ -147,16 +138,11 @@ may_write_to(const GuardState *guard, int64 workspace)
 static bool
 may_know(const GuardState *guard, const ForeignKey *key, HeapTuple tuple)
 {
-	Datum value;
-	bool isnull;
 	int64 id;
 
-	if (key->to == REFERENCE_TO_ANY || guard->bypassed)
+	if (key->to == REFERENCE_TO_ANY || guard->bypassed ||
+		!tuple_id(tuple, guard->desc, key->id, &id))
 		return true;
-	value = heap_getattr(tuple, key->id, guard->desc, &isnull);
-	if (isnull)
-		return true;
-	id = id_from_datum(value, TupleDescAttr(guard->desc, key->id - 1)->atttypid);
 	return key->to == REFERENCE_TO_PERSON ? directory_knows(id) :
 											privacy_allows(key->private_in, id);
 }
@@ -165,30 +151,11 @@ may_know(const GuardState *guard, const ForeignKey *key, HeapTuple tuple)
 static bool
 agrees(const GuardState *guard, const ForeignKey *key, HeapTuple tuple, const IdColumns *columns)
 {
-	for (int i = 0; i < key->nagreed; i++)
-	{
-		AttrNumber attnum = key->agreed[i];
-		bool isnull;
-		Datum value = heap_getattr(tuple, attnum, guard->desc, &isnull);
+	IdColumns own = { .n = key->nagreed };
 
-		if (isnull != columns->nulls[i] ||
-			(!isnull && id_from_datum(value, TupleDescAttr(guard->desc, attnum - 1)->atttypid) !=
-							columns->values[i]))
-			return false;
-	}
-	return true;
-}
-
-/* Do two looks at a row show the same? */
-static bool
-same_columns(const IdColumns *left, const IdColumns *right)
-{
-	for (int i = 0; i < left->n; i++)
-	{
-		if (left->nulls[i] != right->nulls[i] || left->values[i] != right->values[i])
-			return false;
-	}
-	return true;
+	memcpy(own.attnums, key->agreed, sizeof(own.attnums));
+	read_ids(tuple, guard->desc, &own);
+	return first_difference(&own, columns) < 0;
 }
 
 /* Does the row fit under the one it references?  One without a workspace may get that one's. */
@@ -225,7 +192,7 @@ check_parent(const GuardState *guard, const ForeignKey *key, const Datum *values
 
 	/* somebody may have been here between the look and the lock */
 	find_parent(guard, key, values, true, &again);
-	if (!same_columns(columns, &again))
+	if (first_difference(columns, &again) >= 0)
 		refuse_reference(guard, key);
 	if (simple)
 		*slot = (ParentSlot){ .key = key, .value = values[0], .columns = *columns };
@@ -247,28 +214,13 @@ via_workspace(const GuardState *guard, HeapTuple tuple, int64 *workspace)
 	return true;
 }
 
-bool
-same_value(const GuardState *guard, AttrNumber a, HeapTuple left, AttrNumber b, HeapTuple right)
-{
-	Form_pg_attribute attr = TupleDescAttr(guard->desc, a - 1);
-	bool leftnull;
-	bool rightnull;
-	Datum leftvalue = heap_getattr(left, a, guard->desc, &leftnull);
-	Datum rightvalue = heap_getattr(right, b, guard->desc, &rightnull);
-
-	if (leftnull || rightnull)
-		return leftnull && rightnull;
-	return attr->atttypid == TupleDescAttr(guard->desc, b - 1)->atttypid &&
-		   datum_image_eq(leftvalue, rightvalue, attr->attbyval, attr->attlen);
-}
-
 /* Does an update leave the columns of a foreign key as they were? */
 static bool
 same_key(const GuardState *guard, const ForeignKey *key, HeapTuple old, HeapTuple new)
 {
 	for (int i = 0; i < key->parent.nkeys; i++)
 	{
-		if (!same_value(guard, key->columns[i], old, key->columns[i], new))
+		if (!same_column(guard->desc, key->columns[i], old, new))
 			return false;
 	}
 	return true;
@@ -282,7 +234,7 @@ is_own_parent(const GuardState *guard, const ForeignKey *key, HeapTuple tuple)
 		return false;
 	for (int i = 0; i < key->parent.nkeys; i++)
 	{
-		if (!same_value(guard, key->columns[i], tuple, key->parent.attnums[i], tuple))
+		if (!same_value(guard->desc, key->columns[i], tuple, key->parent.attnums[i], tuple))
 			return false;
 	}
 	return true;

@@ -25,10 +25,6 @@ typedef struct GuardState
 
 extern ParentSlot *parent_slots(FunctionCallInfo fcinfo);
 
-/* Is a column the same in both rows? */
-extern bool same_value(const GuardState *guard, AttrNumber a, HeapTuple left,
-					   AttrNumber b, HeapTuple right);
-
 /* May the row be in this workspace? */
 extern bool may_write_to(const GuardState *guard, int64 workspace);
 

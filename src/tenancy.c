@@ -61,10 +61,10 @@ founds_workspace(const GuardState *guard, int64 workspace)
 }
 
 static HeapTuple
-fill_workspace(const GuardState *guard, HeapTuple tuple)
+fill_workspace(const GuardState *guard, HeapTuple tuple, int64 workspace)
 {
 	const TenancyRule *rule = guard->rule;
-	Datum value = id_to_datum(missing_workspace(guard, tuple), rule->workspace_type);
+	Datum value = id_to_datum(workspace, rule->workspace_type);
 	int attnum = rule->workspace;
 	bool isnull = false;
 
@@ -81,29 +81,19 @@ typedef struct Replacement
 } Replacement;
 
 static bool
-differs_in(HeapTuple tuple, TupleDesc desc, const IdColumns *place, int i)
-{
-	bool isnull;
-	Datum value = heap_getattr(tuple, place->attnums[i], desc, &isnull);
-
-	return isnull != place->nulls[i] ||
-		   (!isnull && id_from_datum(value, TupleDescAttr(desc, place->attnums[i] - 1)->atttypid) !=
-						   place->values[i]);
-}
-
-static bool
 was_elsewhere(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	Replacement *replacement = (Replacement *) arg;
+	IdColumns place = replacement->place;
+	int differs;
 
 	if (HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_data->t_infomask) ||
 		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(tuple->t_data)))
 		return true;
-	for (int i = 0; i < replacement->place.n && !replacement->differs; i++)
-	{
-		if (differs_in(tuple, desc, &replacement->place, i))
-			replacement->differs = replacement->place.attnums[i];
-	}
+	read_ids(tuple, desc, &place);
+	differs = first_difference(&replacement->place, &place);
+	if (differs >= 0 && !replacement->differs)
+		replacement->differs = place.attnums[differs];
 	return !replacement->differs;
 }
 
@@ -125,15 +115,10 @@ refuse_replacement(const GuardState *guard, AttrNumber attnum)
 }
 
 static void
-add_place(const GuardState *guard, HeapTuple tuple, AttrNumber attnum, IdColumns *place)
+add_place(IdColumns *place, AttrNumber attnum)
 {
-	bool isnull;
-	Datum value = heap_getattr(tuple, attnum, guard->desc, &isnull);
-
-	place->attnums[place->n] = attnum;
-	place->nulls[place->n] = isnull;
-	place->values[place->n++] =
-		isnull ? 0 : id_from_datum(value, TupleDescAttr(guard->desc, attnum - 1)->atttypid);
+	Assert(place->n < MAX_ID_COLUMNS);
+	place->attnums[place->n++] = attnum;
 }
 
 static bool
@@ -164,21 +149,19 @@ check_not_replaced(const GuardState *guard, HeapTuple tuple, bool stored)
 	const PrivacyRule *privacy = rules_of(guard->rel)->privacy;
 	Replacement replacement = { .differs = InvalidAttrNumber };
 
-	add_place(guard, tuple, guard->rule->workspace, &replacement.place);
+	add_place(&replacement.place, guard->rule->workspace);
 	for (int i = 0; i < guard->rule->nsame; i++)
-		add_place(guard, tuple, guard->rule->same[i], &replacement.place);
+		add_place(&replacement.place, guard->rule->same[i]);
 	if (privacy && privacy->via)
-		add_place(guard, tuple, privacy->via, &replacement.place);
+		add_place(&replacement.place, privacy->via);
+	read_ids(tuple, guard->desc, &replacement.place);
 
 	for (int i = 0; i < guard->rule->nkeys; i++)
 	{
 		const LookupKey *key = &guard->rule->keys[i];
 		Datum values[INDEX_MAX_KEYS];
-		bool isnull = false;
 
-		for (int j = 0; j < key->nkeys && !isnull; j++)
-			values[j] = heap_getattr(tuple, key->attnums[j], guard->desc, &isnull);
-		if (isnull)
+		if (!read_values(tuple, guard->desc, key->attnums, key->nkeys, values))
 			continue;
 		lookup_each(key, values, SnapshotAny, was_elsewhere, &replacement);
 		/* another row that still has the key is the unique index's business */
@@ -196,7 +179,7 @@ changes_key(const GuardState *guard, HeapTuple old, HeapTuple new)
 
 		for (int j = 0; j < key->nkeys; j++)
 		{
-			if (!same_value(guard, key->attnums[j], old, key->attnums[j], new))
+			if (!same_column(guard->desc, key->attnums[j], old, new))
 				return true;
 		}
 	}
@@ -221,17 +204,13 @@ keys_were_freed(void)
 static HeapTuple
 guard_insert(const GuardState *guard, HeapTuple new)
 {
-	const TenancyRule *rule = guard->rule;
-	bool isnull;
-	Datum value = heap_getattr(new, rule->workspace, guard->desc, &isnull);
 	int64 workspace;
 
-	if (isnull)
+	if (!tuple_id(new, guard->desc, guard->rule->workspace, &workspace))
 	{
-		new = fill_workspace(guard, new);
-		value = heap_getattr(new, rule->workspace, guard->desc, &isnull);
+		workspace = missing_workspace(guard, new);
+		new = fill_workspace(guard, new, workspace);
 	}
-	workspace = id_from_datum(value, rule->workspace_type);
 	if (!may_write_to(guard, workspace) && !founds_workspace(guard, workspace))
 		refuse_row(guard);
 	check_references(guard, NULL, new);
@@ -264,11 +243,11 @@ check_unchanged(const GuardState *guard, HeapTuple old, HeapTuple new)
 {
 	const TenancyRule *rule = guard->rule;
 
-	if (!same_value(guard, rule->workspace, old, rule->workspace, new))
+	if (!same_column(guard->desc, rule->workspace, old, new))
 		refuse_change(guard, rule->workspace);
 	for (int i = 0; i < rule->nsame; i++)
 	{
-		if (!same_value(guard, rule->same[i], old, rule->same[i], new))
+		if (!same_column(guard->desc, rule->same[i], old, new))
 			refuse_change(guard, rule->same[i]);
 	}
 }
@@ -276,11 +255,7 @@ check_unchanged(const GuardState *guard, HeapTuple old, HeapTuple new)
 static HeapTuple
 guard_update(const GuardState *guard, HeapTuple old, HeapTuple new)
 {
-	const TenancyRule *rule = guard->rule;
-	bool isnull;
-
-	(void) heap_getattr(old, rule->workspace, guard->desc, &isnull);
-	if (isnull)
+	if (heap_attisnull(old, guard->rule->workspace, guard->desc))
 		return guard_insert(guard, new);
 	check_unchanged(guard, old, new);
 	check_references(guard, old, new);
@@ -300,18 +275,14 @@ guard_update(const GuardState *guard, HeapTuple old, HeapTuple new)
 static void
 guard_stored(const GuardState *guard, HeapTuple old, HeapTuple new)
 {
-	const TenancyRule *rule = guard->rule;
-	bool isnull = true;
-	bool unplaced;
-	Datum workspace = heap_getattr(new, rule->workspace, guard->desc, &unplaced);
+	AttrNumber attnum = guard->rule->workspace;
+	int64 workspace;
 
-	if (old)
-		(void) heap_getattr(old, rule->workspace, guard->desc, &isnull);
-	if (isnull)
+	if (old && heap_attisnull(old, attnum, guard->desc))
 		old = NULL;
-	else
+	if (old)
 		check_unchanged(guard, old, new);
-	if (unplaced || !may_write_to(guard, id_from_datum(workspace, rule->workspace_type)))
+	if (!tuple_id(new, guard->desc, attnum, &workspace) || !may_write_to(guard, workspace))
 		refuse_row(guard);
 	check_references(guard, old, new);
 	if (keys_were_freed() && (old == NULL || changes_key(guard, old, new)))

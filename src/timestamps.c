@@ -21,24 +21,6 @@
 
 static bool preserve_timestamps = false;
 
-/* A row taken apart. */
-typedef struct Row
-{
-	Datum *values;
-	bool *nulls;
-} Row;
-
-static Row
-take_apart(HeapTuple tuple, TupleDesc desc)
-{
-	Row row;
-
-	row.values = palloc(desc->natts * (sizeof(Datum) + sizeof(bool)));
-	row.nulls = (bool *) (row.values + desc->natts);
-	heap_deform_tuple(tuple, desc, row.values, row.nulls);
-	return row;
-}
-
 /* Put a row together again in the place of another, as heap_modify_tuple does. */
 static HeapTuple
 put_together(const Row *row, TupleDesc desc, HeapTuple original)
@@ -68,7 +50,7 @@ now_for(Form_pg_attribute attr)
 }
 
 static bool
-same_value(const Row *a, const Row *b, Form_pg_attribute attr)
+is_same(const Row *a, const Row *b, Form_pg_attribute attr)
 {
 	int i = attr->attnum - 1;
 
@@ -91,7 +73,7 @@ is_unchanged(const Row *old, const Row *new, TupleDesc desc, const TimestampsRul
 		if (attr->attisdropped || attr->attgenerated ||
 			bms_is_member(attr->attnum, rule->unnoticed))
 			continue;
-		if (!same_value(old, new, attr))
+		if (!is_same(old, new, attr))
 			return false;
 	}
 	return true;
