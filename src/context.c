@@ -430,6 +430,18 @@ by_referential_action(Relation rel)
 }
 
 void
+context_guard_truncate(Relation rel)
+{
+	if (context_is_everywhere() || context_bypassed())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("table \"%s\" holds rows of all workspaces and cannot be truncated",
+					RelationGetRelationName(rel)),
+			 errhint("Delete the rows, or call forge_comm.set_service_context() first.")));
+}
+
+void
 context_require(void)
 {
 	(void) context_or_error();

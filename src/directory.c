@@ -77,18 +77,6 @@ forge_comm_is_current_user(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(context_user(&user) && user == PG_GETARG_INT64(0));
 }
 
-static void
-guard_truncate(Relation rel)
-{
-	if (context_is_everywhere() || context_bypassed())
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("table \"%s\" holds the people of all workspaces and cannot be truncated",
-					RelationGetRelationName(rel)),
-			 errhint("Delete the rows, or call forge_comm.set_service_context() first.")));
-}
-
 PG_FUNCTION_INFO_V1(forge_comm_directory_guard);
 
 /*
@@ -109,7 +97,7 @@ forge_comm_directory_guard(PG_FUNCTION_ARGS)
 				 errhint("Call forge_comm.enable_directory().")));
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 	{
-		guard_truncate(trigger->tg_relation);
+		context_guard_truncate(trigger->tg_relation);
 		PG_RETURN_POINTER(NULL);
 	}
 	rule = rules_of(trigger->tg_relation)->directory;

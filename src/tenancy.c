@@ -289,19 +289,6 @@ guard_stored(const GuardState *guard, HeapTuple old, HeapTuple new)
 		check_not_replaced(guard, new, true);
 }
 
-/* TRUNCATE asks no policy, so it is for those who see everything. */
-static void
-guard_truncate(Relation rel)
-{
-	if (context_is_everywhere() || context_bypassed())
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("table \"%s\" holds rows of all workspaces and cannot be truncated",
-					RelationGetRelationName(rel)),
-			 errhint("Delete the rows, or call forge_comm.set_service_context() first.")));
-}
-
 static void
 refuse_trigger(void)
 {
@@ -335,7 +322,7 @@ forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 	guard.rel = trigger->tg_relation;
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) && TRIGGER_FIRED_BEFORE(trigger->tg_event))
 	{
-		guard_truncate(guard.rel);
+		context_guard_truncate(guard.rel);
 		PG_RETURN_POINTER(NULL);
 	}
 
