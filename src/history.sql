@@ -43,22 +43,15 @@ RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  arguments text := (SELECT string_agg(quote_literal(o.key || '=' || o.value), ', ' ORDER BY o.ordinality)
-                       FROM jsonb_each_text(jsonb_strip_nulls(options)) WITH ORDINALITY AS o);
-  made record;
 BEGIN
-  FOR made IN
-    SELECT * FROM (VALUES ('forge_comm_history', 'INSERT OR UPDATE OR DELETE', 'ROW', arguments),
-                          ('forge_comm_history_truncate', 'TRUNCATE', 'STATEMENT', ''))
-               AS t (name, events, level, arguments)
-     -- a partition has the first from its parent
-     WHERE NOT forge_comm.has_trigger(member, t.name)
-  LOOP
-    EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s FOR EACH %s EXECUTE FUNCTION forge_comm.history_record(%s)',
-                   made.name, made.events, member, made.level, made.arguments);
-    EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', made.name, member, 'Made by forge_comm.enable_history()');
-  END LOOP;
+  PERFORM forge_comm.create_trigger(
+            member, t.name, 'AFTER ' || t.events,
+            format('FOR EACH %s EXECUTE FUNCTION forge_comm.history_record(%s)', t.level, t.arguments), 'history')
+     FROM (VALUES ('forge_comm_history', 'INSERT OR UPDATE OR DELETE', 'ROW', forge_comm.trigger_arguments(options)),
+                  ('forge_comm_history_truncate', 'TRUNCATE', 'STATEMENT', ''))
+          AS t (name, events, level, arguments)
+    -- a partition has the first from its parent
+    WHERE NOT forge_comm.has_trigger(member, t.name);
 END
 $$;
 COMMENT ON FUNCTION forge_comm.create_history_triggers(regclass, jsonb) IS

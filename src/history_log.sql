@@ -37,10 +37,9 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  EXECUTE format('CREATE TRIGGER %I BEFORE %s ON %s FOR EACH %s EXECUTE FUNCTION forge_comm.history_guard()',
-                 name, events, member, level);
+  PERFORM forge_comm.create_trigger(member, name, 'BEFORE ' || events,
+                                    format('FOR EACH %s EXECUTE FUNCTION forge_comm.history_guard()', level), 'history');
   EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', member, name);
-  EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', name, member, 'Made by forge_comm.enable_history()');
 END
 $$;
 COMMENT ON FUNCTION forge_comm.create_guard(regclass, name, text, text) IS

@@ -47,7 +47,8 @@ BEGIN
       PERFORM forge_comm.create_rule_trigger(member, rule.capability, rule.events,
                                              rule.function_name, rule.options);
       IF rule.capability = 'tenancy' THEN
-        PERFORM forge_comm.create_stored_trigger(member);
+        PERFORM forge_comm.create_trigger(member, 'forge_comm_tenancy_stored', 'AFTER INSERT OR UPDATE',
+                                          'FOR EACH ROW EXECUTE FUNCTION forge_comm.tenancy_guard()', 'tenancy');
       END IF;
     END IF;
     IF rule.capability = 'secrets' THEN

@@ -279,8 +279,8 @@ BEGIN
       format('(%s) IS FALSE OR %sforge_comm.can_enter(%L::pg_catalog.regclass, %I)', private,
              CASE WHEN creator IS NOT NULL THEN format('forge_comm.is_current_user(%I) OR ', creator) ELSE '' END,
              channels, id));
-    EXECUTE format('CREATE TRIGGER forge_comm_privacy_founded AFTER INSERT ON %s FOR EACH ROW EXECUTE FUNCTION forge_comm.privacy_guard()', channels);
-    EXECUTE format('COMMENT ON TRIGGER forge_comm_privacy_founded ON %s IS %L', channels, 'Made by forge_comm.enable_privacy()');
+    PERFORM forge_comm.create_trigger(channels, 'forge_comm_privacy_founded', 'AFTER INSERT',
+                                      'FOR EACH ROW EXECUTE FUNCTION forge_comm.privacy_guard()', 'privacy');
     PERFORM forge_comm.create_access_function(channels, id);
     -- Read what was enabled once, with an error now rather than in a query.
     PERFORM forge_comm.check_privacy(channels);

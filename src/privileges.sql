@@ -153,9 +153,10 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.tenancy_expression(regclass, name, name, regclass, name, name, boolean),
   forge_comm.create_policy(regclass, name, text, text),
   forge_comm.copy_policies(regclass, regclass),
+  forge_comm.create_trigger(regclass, name, text, text, text, boolean),
+  forge_comm.trigger_arguments(jsonb),
   forge_comm.create_rule_trigger(regclass, text, text, name, jsonb),
   forge_comm.create_truncate_trigger(regclass, text, name, text),
-  forge_comm.create_stored_trigger(regclass),
   -- the gate's, for whoever makes a table; they tell what the catalogues tell
   forge_comm.gate_remember(oid),
   forge_comm.gate_findings(oid[]),

@@ -61,20 +61,44 @@ $$;
 COMMENT ON FUNCTION forge_comm.rule_enabled(regclass, text, jsonb) IS
   'Is a capability enabled with these options? An error if with others';
 
+-- CREATE TRIGGER name event ON rel action, which must not be there already
+-- unless it is to be replaced.
+CREATE FUNCTION forge_comm.create_trigger(rel regclass, name name, event text, action text, capability text,
+                                          replace boolean DEFAULT false)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  EXECUTE format('CREATE %s TRIGGER %I %s ON %s %s', CASE WHEN replace THEN 'OR REPLACE' END, name, event, rel, action);
+  EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', name, rel, format('Made by forge_comm.enable_%s()', capability));
+END
+$$;
+COMMENT ON FUNCTION forge_comm.create_trigger(regclass, name, text, text, text, boolean) IS
+  'Create a trigger that belongs to a capability';
+
+CREATE FUNCTION forge_comm.trigger_arguments(options jsonb)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT string_agg(quote_literal(o.key || '=' || o.value), ', ' ORDER BY o.ordinality)
+    FROM jsonb_each_text(jsonb_strip_nulls(options)) WITH ORDINALITY AS o
+$$;
+COMMENT ON FUNCTION forge_comm.trigger_arguments(jsonb) IS
+  'The options of a capability as arguments of its trigger';
+
 CREATE FUNCTION forge_comm.create_rule_trigger(rel regclass, capability text, events text,
                                                function_name name, options jsonb)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  arguments text := (SELECT string_agg(quote_literal(o.key || '=' || o.value), ', ' ORDER BY o.ordinality)
-                       FROM jsonb_each_text(jsonb_strip_nulls(options)) WITH ORDINALITY AS o);
 BEGIN
-  EXECUTE format('CREATE TRIGGER %I BEFORE %s ON %s FOR EACH ROW EXECUTE FUNCTION forge_comm.%I(%s)',
-                 'forge_comm_' || capability, events, rel, function_name, arguments);
-  EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', 'forge_comm_' || capability, rel,
-                 format('Made by forge_comm.enable_%s()', capability));
+  PERFORM forge_comm.create_trigger(
+    rel, 'forge_comm_' || capability, 'BEFORE ' || events,
+    format('FOR EACH ROW EXECUTE FUNCTION forge_comm.%I(%s)', function_name, forge_comm.trigger_arguments(options)),
+    capability);
 END
 $$;
 COMMENT ON FUNCTION forge_comm.create_rule_trigger(regclass, text, text, name, jsonb) IS
@@ -87,10 +111,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION forge_comm.%I(%s)',
-                 'forge_comm_' || capability || '_truncate', rel, function_name, quote_literal('was=' || was));
-  EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', 'forge_comm_' || capability || '_truncate', rel,
-                 format('Made by forge_comm.enable_%s()', capability));
+  PERFORM forge_comm.create_trigger(
+    rel, 'forge_comm_' || capability || '_truncate', 'BEFORE TRUNCATE',
+    format('FOR EACH STATEMENT EXECUTE FUNCTION forge_comm.%I(%s)', function_name, quote_literal('was=' || was)),
+    capability, replace => true);
 END
 $$;
 COMMENT ON FUNCTION forge_comm.create_truncate_trigger(regclass, text, name, text) IS

@@ -152,21 +152,6 @@ $$;
 COMMENT ON FUNCTION forge_comm.create_role_policies(regclass, name, text[], boolean) IS
   'Let only some roles write the rows of a table';
 
--- Triggers of the owner's own may change a row once ours has seen it: this one
--- sees what was stored.
-CREATE FUNCTION forge_comm.create_stored_trigger(member regclass)
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  EXECUTE format('CREATE TRIGGER forge_comm_tenancy_stored AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION forge_comm.tenancy_guard()', member);
-  EXECUTE format('COMMENT ON TRIGGER forge_comm_tenancy_stored ON %s IS %L', member, 'Made by forge_comm.enable_tenancy()');
-END
-$$;
-COMMENT ON FUNCTION forge_comm.create_stored_trigger(regclass) IS
-  'Create the trigger that looks once more at rows as they were stored';
-
 CREATE FUNCTION forge_comm.alter_policies(member regclass, expression text)
 RETURNS void
 LANGUAGE plpgsql
@@ -329,19 +314,6 @@ LANGUAGE c;
 COMMENT ON FUNCTION forge_comm.founding_done() IS
   'Trigger: takes a workspace that was made into the scope of its maker';
 
-CREATE FUNCTION forge_comm.create_founding_trigger(rel regclass)
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  EXECUTE format('CREATE TRIGGER forge_comm_founding AFTER INSERT ON %s FOR EACH ROW EXECUTE FUNCTION forge_comm.founding_done()', rel);
-  EXECUTE format('COMMENT ON TRIGGER forge_comm_founding ON %s IS %L', rel, 'Made by forge_comm.enable_tenancy()');
-END
-$$;
-COMMENT ON FUNCTION forge_comm.create_founding_trigger(regclass) IS
-  'Create the trigger that lets users found workspaces';
-
 -- ------------------------------------------------------- enable and disable
 
 CREATE FUNCTION forge_comm.enable_tenancy(rel regclass, workspace_column name DEFAULT 'workspace_id',
@@ -416,7 +388,10 @@ BEGIN
         member.rel, 'tenancy', 'INSERT OR UPDATE OR DELETE', 'tenancy_guard',
         CASE WHEN member.rel = enable_tenancy.rel THEN options
              ELSE options - 'added' END);
-      PERFORM forge_comm.create_stored_trigger(member.rel);
+      -- Triggers of the owner's own may change a row once ours has seen it: this
+      -- one sees what was stored.
+      PERFORM forge_comm.create_trigger(member.rel, 'forge_comm_tenancy_stored', 'AFTER INSERT OR UPDATE',
+                                        'FOR EACH ROW EXECUTE FUNCTION forge_comm.tenancy_guard()', 'tenancy');
     END IF;
     check_condition := forge_comm.tenancy_expression(member.rel, workspace_column, founding => founding);
     PERFORM forge_comm.protect_member(
@@ -431,7 +406,8 @@ BEGIN
     END IF;
   END LOOP;
   IF founding THEN
-    PERFORM forge_comm.create_founding_trigger(rel);
+    PERFORM forge_comm.create_trigger(rel, 'forge_comm_founding', 'AFTER INSERT',
+                                      'FOR EACH ROW EXECUTE FUNCTION forge_comm.founding_done()', 'tenancy');
   END IF;
 
   IF unfilled THEN

@@ -79,10 +79,13 @@ $$, ARRAY[
 -- What the planner may do with them. Whatever reads the context is STABLE:
 -- an IMMUTABLE one would carry one tenant's answer into another's plan.
 SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
-              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_roles', 'remark', 'plain_code', 'opens_without_context', 'mask_literals', 'row_hash', 'chain', 'private_lines_policy', 'live_condition', 'message_function_comment'], 'IMMUTABLE is what looks at its arguments only');
+              ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_roles', 'remark', 'plain_code',
+                    'opens_without_context', 'mask_literals', 'row_hash', 'chain', 'private_lines_policy', 'live_condition',
+                    'message_function_comment', 'trigger_arguments'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
-              ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'rule_options',
-                    'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values', 'history_key'],
+              ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
+                    'rule_options', 'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values',
+                    'history_key'],
               'STABLE in C is what reads the context or the catalogue');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_|mark_secret|unmark_|verify_)'' AND proname NOT IN (''enable_statement'', ''verify_log'', ''verify_history'')
                     AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
@@ -90,14 +93,16 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proleakproof',
               ARRAY['in_workspace', 'in_service_context', 'knows_user', 'is_current_user'],
               'LEAKPROOF is what policies ask and no argument makes fail');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = ''s''',
-              ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
-                    'page_limit', 'page_offset', 'rules', 'rule_options', 'object_name', 'index_comment',
-                    'can_access', 'can_enter', 'knows_user', 'is_current_user', 'remark', 'plain_code', 'opens_without_context', 'mask_literals', 'in_service_context', 'row_values', 'history_key', 'row_hash', 'chain', 'private_lines_policy'],
+              ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'page_limit',
+                    'page_offset', 'rules', 'rule_options', 'object_name', 'index_comment', 'can_access', 'can_enter', 'knows_user',
+                    'is_current_user', 'remark', 'plain_code', 'opens_without_context', 'mask_literals', 'in_service_context',
+                    'row_values', 'history_key', 'row_hash', 'chain', 'private_lines_policy', 'trigger_arguments'],
               'PARALLEL SAFE is what reads only');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proparallel = ''r''', 'no function is PARALLEL RESTRICTED');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
-              ARRAY['in_workspace', 'in_workspace_support', 'has_role', 'rule_options', 'backfill_blocks',
-                    'can_enter', 'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember', 'mask_literals', 'clear_statistics', 'row_values', 'history_key', 'row_hash'],
+              ARRAY['in_workspace', 'in_workspace_support', 'has_role', 'rule_options', 'backfill_blocks', 'can_enter',
+                    'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember', 'mask_literals',
+                    'clear_statistics', 'row_values', 'history_key', 'row_hash'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],
