@@ -276,6 +276,17 @@ SELECT action, row_key, old, new FROM forge_comm.history_of('renamed', 3);
 SELECT action, row_key FROM forge_comm.history_of('renamed', 1);
 SELECT r.* FROM generate_series(1, 3) AS id, forge_comm.row_at(NULL::renamed, id, clock_timestamp()) AS r;
 
+-- A column that the key's index only includes is none of the key's
+SET ROLE regress_owner;
+CREATE TABLE included (id int, label text, PRIMARY KEY (id) INCLUDE (label));
+SELECT forge_comm.enable_history('included') \g /dev/null
+RESET ROLE;
+INSERT INTO included VALUES (1, 'one');
+UPDATE included SET label = 'uno' WHERE id = 1;
+SELECT action, row_key, old, new FROM forge_comm.history_of('included', 1);
+SELECT * FROM forge_comm.row_at(NULL::included, 1, now());
+DROP TABLE included;
+
 -- row_at() and revert(): times are those of the lines
 CREATE FUNCTION public.at(rel text, n int) RETURNS timestamptz LANGUAGE sql AS
 $$ SELECT changed_at FROM history.audit_log WHERE table_name = rel ORDER BY id OFFSET n - 1 LIMIT 1 $$;
