@@ -63,7 +63,7 @@ BEGIN
     RETURN;
   END IF;
   PERFORM forge_comm.check_written_column(rel, id, '{smallint,integer,bigint}');
-  IF forge_comm.check_private_id(rel) <> id THEN
+  IF forge_comm.require_id(rel) <> id THEN
     RAISE EXCEPTION 'column % is not the primary key of table %', quote_ident(id), rel
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'People are known by their primary key, which memberships reference.';

@@ -161,15 +161,14 @@ BEGIN
     RAISE EXCEPTION 'table % is a history log', rel
       USING ERRCODE = 'wrong_object_type',
             HINT = 'Its lines are never changed, so that there is nothing to log.';
-  ELSIF NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = rel AND i.indisprimary) THEN
+  ELSIF forge_comm.key_columns(rel) = '{}' THEN
     RAISE EXCEPTION 'table % has no primary key', rel
       USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'History tells rows apart by their primary key; add one first.';
   END IF;
   FOREACH ignored IN ARRAY coalesce(ignore, '{}') LOOP
     PERFORM forge_comm.check_column(rel, ignored, ARRAY[forge_comm.column_type(rel, ignored)]);
-    IF EXISTS (SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-                WHERE i.indrelid = rel AND i.indisprimary AND a.attname = ignored) THEN
+    IF ignored = ANY (forge_comm.key_columns(rel)) THEN
       RAISE EXCEPTION 'column % of table % is part of the primary key and cannot be ignored', quote_ident(ignored), rel
         USING ERRCODE = 'invalid_parameter_value',
               HINT = 'History tells rows apart by their primary key.';
@@ -264,18 +263,6 @@ END
 $$;
 COMMENT ON FUNCTION forge_comm.history_log(regclass) IS
   'The log of a table';
-
-CREATE FUNCTION forge_comm.key_columns(rel regclass)
-RETURNS name[]
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT coalesce(array_agg(a.attname ORDER BY a.attnum), '{}')
-    FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
-   WHERE i.indrelid = rel AND i.indisprimary
-$$;
-COMMENT ON FUNCTION forge_comm.key_columns(regclass) IS
-  'The columns of the primary key';
 
 -- What the caller gives: the value of a key of one column, or an object.
 CREATE FUNCTION forge_comm.given_key(rel regclass, value text, type regtype)

@@ -33,29 +33,6 @@ SUPPORT forge_comm.privacy_support;
 COMMENT ON FUNCTION forge_comm.can_enter(regclass, bigint) IS
   'Is the user a member of this private channel, or about to make it?';
 
--- What hangs under a row is found by its primary key.
-CREATE FUNCTION forge_comm.check_private_id(rel regclass)
-RETURNS name
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  id name := (SELECT a.attname
-                FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-               WHERE i.indrelid = rel AND i.indisprimary AND i.indimmediate AND i.indnkeyatts = 1
-                 AND a.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype));
-BEGIN
-  IF id IS NULL THEN
-    RAISE EXCEPTION 'table % has no primary key of one id column', rel
-      USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Its rows are found by that key, which must be smallint, integer or bigint.';
-  END IF;
-  RETURN id;
-END
-$$;
-COMMENT ON FUNCTION forge_comm.check_private_id(regclass) IS
-  'The primary key by which rows hang under those of a table, an error if there is none';
-
 CREATE FUNCTION forge_comm.enabled_privacy(rel regclass)
 RETURNS jsonb
 LANGUAGE sql STABLE
@@ -90,6 +67,21 @@ COMMENT ON FUNCTION forge_comm.create_privacy(regclass, text, jsonb, text) IS
 
 -- ------------------------------------------------------- under a private row
 
+CREATE FUNCTION forge_comm.referencing_columns(rel regclass)
+RETURNS TABLE (column_name name, parent regclass, parent_column name)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT a.attname, c.confrelid, p.attname
+    FROM pg_constraint AS c
+   CROSS JOIN LATERAL unnest(c.conkey, c.confkey) AS k (attnum, parent_attnum)
+    JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
+    JOIN pg_attribute AS p ON p.attrelid = c.confrelid AND p.attnum = k.parent_attnum
+   WHERE c.conrelid = rel AND c.contype = 'f' AND c.confrelid <> rel
+$$;
+COMMENT ON FUNCTION forge_comm.referencing_columns(regclass) IS
+  'The columns of a table that are part of foreign keys to others, and what they reference';
+
 CREATE FUNCTION forge_comm.enable_privacy(rel regclass, via name)
 RETURNS void
 LANGUAGE plpgsql
@@ -105,14 +97,10 @@ BEGIN
   PERFORM forge_comm.tenancy_column(rel);
   PERFORM forge_comm.check_column(rel, via, '{smallint,integer,bigint}');
 
-  SELECT c.confrelid INTO parent
-    FROM pg_constraint AS c
-    CROSS JOIN LATERAL unnest(c.conkey, c.confkey) AS k (attnum, refnum)
-    JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
-    JOIN pg_attribute AS ra ON ra.attrelid = c.confrelid AND ra.attnum = k.refnum
-   WHERE c.conrelid = rel AND c.contype = 'f' AND a.attname = via AND c.confrelid <> rel
-     AND forge_comm.enabled_privacy(c.confrelid) IS NOT NULL
-     AND ra.attname = forge_comm.check_private_id(c.confrelid)
+  SELECT r.parent INTO parent
+    FROM forge_comm.referencing_columns(rel) AS r
+   WHERE r.column_name = via AND forge_comm.enabled_privacy(r.parent) IS NOT NULL
+     AND r.parent_column = forge_comm.require_id(r.parent)
    LIMIT 1;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'column % of table % references no primary key of a table under privacy', quote_ident(via), rel
@@ -140,13 +128,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   columns name[] := ARRAY(
-    SELECT DISTINCT a.attname
-      FROM pg_constraint AS c
-      CROSS JOIN LATERAL unnest(c.conkey, c.confkey) AS k (attnum, refnum)
-      JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
-      JOIN pg_attribute AS ra ON ra.attrelid = c.confrelid AND ra.attnum = k.refnum
-     WHERE c.conrelid = rel AND c.contype = 'f' AND c.confrelid <> rel AND c.confrelid = ANY (parents)
-       AND ra.attname = forge_comm.check_private_id(c.confrelid));
+    SELECT DISTINCT r.column_name
+      FROM forge_comm.referencing_columns(rel) AS r
+     WHERE r.parent = ANY (parents) AND r.parent_column = forge_comm.require_id(r.parent));
 BEGIN
   IF cardinality(columns) > 1 THEN
     RAISE EXCEPTION 'table % could be under private rows by more than one column', rel
@@ -270,7 +254,7 @@ BEGIN
     END IF;
     PERFORM forge_comm.tenancy_column(channels);
     PERFORM forge_comm.check_members(channels, members, member_channel, member_user);
-    id := forge_comm.check_private_id(channels);
+    id := forge_comm.require_id(channels);
     IF creator IS NOT NULL THEN
       PERFORM forge_comm.check_column(channels, creator, '{smallint,integer,bigint}');
     END IF;

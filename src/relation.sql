@@ -72,6 +72,42 @@ $$;
 COMMENT ON FUNCTION forge_comm.column_type(regclass, name) IS
   'The type of a column, null if there is no such column';
 
+CREATE FUNCTION forge_comm.key_columns(rel regclass)
+RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT coalesce(array_agg(a.attname ORDER BY a.attnum), '{}')
+    FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
+   WHERE i.indrelid = rel AND i.indisprimary
+$$;
+COMMENT ON FUNCTION forge_comm.key_columns(regclass) IS
+  'The columns of the primary key';
+
+-- What hangs under a row, or who a person is, is looked up by such a key: one
+-- that is checked late would not do.
+CREATE FUNCTION forge_comm.require_id(rel regclass)
+RETURNS name
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  id name := (SELECT a.attname
+                FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+               WHERE i.indrelid = rel AND i.indisprimary AND i.indimmediate AND i.indnkeyatts = 1
+                 AND a.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype));
+BEGIN
+  IF id IS NULL THEN
+    RAISE EXCEPTION 'table % has no primary key of one id column', rel
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Its rows are found by that key, which must be smallint, integer or bigint.';
+  END IF;
+  RETURN id;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.require_id(regclass) IS
+  'The primary key of a table, an error unless that is one id column';
+
 CREATE FUNCTION forge_comm.check_column(rel regclass, column_name name, types regtype[])
 RETURNS void
 LANGUAGE plpgsql STABLE

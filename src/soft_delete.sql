@@ -163,10 +163,12 @@ CREATE FUNCTION forge_comm.primary_key_column(rel regclass, OUT key_column name,
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  columns name[] := forge_comm.key_columns(rel);
 BEGIN
   SELECT a.attname, format_type(a.atttypid, a.atttypmod) INTO key_column, type
-    FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-   WHERE i.indrelid = rel AND i.indisprimary AND i.indnkeyatts = 1;
+    FROM pg_attribute AS a
+   WHERE a.attrelid = rel AND a.attname = columns[1] AND cardinality(columns) = 1;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'table % has no primary key of one column', rel
       USING ERRCODE = 'object_not_in_prerequisite_state',
