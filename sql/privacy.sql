@@ -1016,6 +1016,33 @@ DROP TABLE posts_2, posts_3, songs;
 SELECT forge_comm.disable_tenancy(t, true) FROM unnest('{stars,notes,files,posts,guests,rooms}'::regclass[]) AS t;
 (TABLE state EXCEPT TABLE pg_temp.before) UNION ALL (TABLE pg_temp.before EXCEPT TABLE state);
 
+-- A thread has the id of the message at its root: that is not what messages are under
+CREATE TABLE threads (id int PRIMARY KEY, workspace_id int NOT NULL, is_private boolean);
+CREATE TABLE thread_members (thread_id int REFERENCES threads, user_id int, PRIMARY KEY (thread_id, user_id));
+CREATE TABLE replies (
+  id int PRIMARY KEY,
+  thread_id int NOT NULL,
+  CONSTRAINT a_root FOREIGN KEY (thread_id) REFERENCES replies,
+  CONSTRAINT thread FOREIGN KEY (thread_id) REFERENCES threads,
+  CONSTRAINT z_root FOREIGN KEY (thread_id) REFERENCES replies
+);
+INSERT INTO threads VALUES (1, 1, true);
+INSERT INTO thread_members VALUES (1, 2);
+INSERT INTO replies VALUES (1, 1), (2, 1);
+SELECT forge_comm.enable_tenancy('threads');
+SELECT forge_comm.enable_tenancy(t, via => 'thread_id') FROM unnest('{thread_members,replies}'::regclass[]) AS t;
+SELECT forge_comm.enable_privacy('threads', 'is_private', 'thread_members', 'thread_id', children => '{replies}');
+BEGIN;
+SELECT forge_comm.set_context(1);
+SELECT count(*) FROM replies;
+SELECT forge_comm.can_access('replies', 2);
+COMMIT;
+BEGIN;
+SELECT forge_comm.set_context(2);
+SELECT count(*) FROM replies;
+SELECT forge_comm.can_access('replies', 2);
+COMMIT;
+
 -- ------------------------------------------------------------------ the end
 
 RESET SESSION AUTHORIZATION;

@@ -205,7 +205,7 @@ leads_under(Relation rel, const ForeignKeyCacheInfo *info, AttrNumber via)
 	Relation parent;
 	bool leads;
 
-	/* a reply's key may hold the channel, too, but what it is under is no reply */
+	/* what a row is under is never a row beside it, as the root of a thread that has the thread's id */
 	if (position < 0 || info->confrelid == RelationGetRelid(rel) || is_partition_copy(info))
 		return false;
 	parent = table_open(info->confrelid, AccessShareLock);
