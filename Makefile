@@ -22,6 +22,7 @@ MODULE_big = forge_comm
 OBJS = \
 	src/forge_comm.o \
 	src/conditions.o \
+	src/context_text.o \
 	src/context.o \
 	src/answers.o \
 	src/memberships.o \

@@ -8,15 +8,9 @@
  * are the empty one, our setter's, and those that a starting parallel worker
  * gets from its leader.
  *
- * The value is "user=7;scope=42:owner,43:member", or
- * "service=nightly job;scope=*", workspaces ascending.  What the transaction
- * has founded is in it, too: a workspace has the role "*" then, a row that
- * privacy would hide is listed as "founded=16420:7-7", and rows of consecutive
- * ids, as a sequence gives them, as one.
+ * How the value is written is in context_text.c.
  */
 #include "postgres.h"
-
-#include <ctype.h>
 
 #include "access/htup_details.h"
 #include "access/parallel.h"
@@ -32,39 +26,11 @@
 #include "utils/plancache.h"
 #include "utils/rel.h"
 
-#include "compat.h"
 #include "context.h"
+#include "context_text.h"
 #include "memberships.h"
 
 #define GUC_NAME "forge_comm.context"
-
-/* Rows made in this transaction, which their maker may use before any membership. */
-typedef struct FoundedRows
-{
-	Oid relid;
-	int64 first;
-	int64 last;
-} FoundedRows;
-
-/*
- * A parsed context: one chunk of memory, as GUC machinery wants it, with the
- * strings at its end.
- */
-typedef struct Context
-{
-	bool has_user;
-	int64 user;
-	const char *reason; /* of a service context, else NULL */
-	bool everywhere;
-	int nworkspaces;
-	int64 *workspaces; /* ascending */
-	const char **roles; /* in the same order, "" where unknown */
-	int nfounded;
-	FoundedRows *founded;
-} Context;
-
-/* The role of who founds a workspace, known by its address: whatever is asked. */
-static const char founder[] = "*";
 
 typedef enum MissingContext
 {
@@ -86,209 +52,6 @@ static const Context *current = NULL; /* NULL: there is no context */
 static bool setting = false; /* the value being set is our own */
 static int dropped_at = 0; /* nest level at which somebody reset it, or 0 */
 static uint64 generation = 0; /* counts changes of the context */
-
-/* ---------------------------------------------------------------- parsing */
-
-/* Undo append_escaped in place. */
-static void
-unescape(char *text)
-{
-	char *out = text;
-
-	for (char *in = text; *in; in++)
-	{
-		if (in[0] == '%' && isxdigit((unsigned char) in[1]) &&
-			isxdigit((unsigned char) in[2]))
-		{
-			char hex[3] = { in[1], in[2], '\0' };
-
-			*out++ = (char) strtol(hex, NULL, 16);
-			in += 2;
-		}
-		else
-			*out++ = *in;
-	}
-	*out = '\0';
-}
-
-/* Keep a text apart from the signs that structure the value. */
-static void
-append_escaped(StringInfo out, const char *text)
-{
-	for (; *text; text++)
-	{
-		if (strchr("%;:,=*", *text) || (unsigned char) *text < ' ')
-			appendStringInfo(out, "%%%02X", (unsigned char) *text);
-		else
-			appendStringInfoChar(out, *text);
-	}
-}
-
-/* Read "id:role,id:role,..."; the text is cut up and stays in use. */
-static bool
-parse_scope(char *text, Context *context)
-{
-	if (strcmp(text, "*") == 0)
-	{
-		context->everywhere = true;
-		return true;
-	}
-	while (*text)
-	{
-		int n = context->nworkspaces;
-		char *end;
-		char *next = strchr(text, ',');
-
-		if (next)
-			*next = '\0';
-		errno = 0;
-		context->workspaces[n] = strtoll(text, &end, 10);
-		if (errno || end == text || *end != ':')
-			return false;
-		if (n > 0 && context->workspaces[n] <= context->workspaces[n - 1])
-			return false;
-		if (strcmp(end + 1, founder) == 0)
-			context->roles[n] = founder;
-		else
-		{
-			unescape(end + 1);
-			context->roles[n] = end + 1;
-		}
-		context->nworkspaces++;
-		text = next ? next + 1 : end + 1 + strlen(end + 1);
-		if (!next)
-			break;
-	}
-	return true;
-}
-
-/* Read "relid:first-last,relid:first-last,...". */
-static bool
-parse_founded(char *text, Context *context)
-{
-	while (text)
-	{
-		FoundedRows *rows = &context->founded[context->nfounded++];
-		char *next = strchr(text, ',');
-		char *end;
-
-		errno = 0;
-		rows->relid = (Oid) strtoul(text, &end, 10);
-		if (errno || end == text || *end != ':')
-			return false;
-		text = end + 1;
-		rows->first = strtoll(text, &end, 10);
-		if (errno || end == text || *end != '-')
-			return false;
-		text = end + 1;
-		rows->last = strtoll(text, &end, 10);
-		if (errno || end == text || end != (next ? next : text + strlen(text)))
-			return false;
-		text = next ? next + 1 : NULL;
-	}
-	return true;
-}
-
-static bool
-parse_field(char *field, Context *context)
-{
-	char *value = strchr(field, '=');
-	char *end;
-
-	if (value == NULL)
-		return false;
-	*value++ = '\0';
-	if (strcmp(field, "scope") == 0)
-		return parse_scope(value, context);
-	if (strcmp(field, "founded") == 0)
-		return parse_founded(value, context);
-	if (strcmp(field, "service") == 0)
-	{
-		unescape(value);
-		context->reason = value;
-		return true;
-	}
-	if (strcmp(field, "user") == 0)
-	{
-		errno = 0;
-		context->user = strtoll(value, &end, 10);
-		context->has_user = true;
-		return errno == 0 && end != value && *end == '\0';
-	}
-	return false;
-}
-
-/* Parse a value into a chunk from malloc; NULL if it is malformed. */
-static Context *
-parse_context(const char *value)
-{
-	Size length = strlen(value) + 1;
-	Size most = 2; /* one more than there are commas, in each of two lists */
-	Context *context;
-	char *text;
-	char *next;
-
-	for (const char *p = value; *p; p++)
-		most += (*p == ',');
-
-	context = guc_malloc(LOG, sizeof(Context) +
-								  most * (sizeof(FoundedRows) + sizeof(int64) + sizeof(char *)) +
-								  length);
-	if (context == NULL)
-		return NULL;
-	memset(context, 0, sizeof(Context));
-	context->founded = (FoundedRows *) (context + 1);
-	context->workspaces = (int64 *) (context->founded + most);
-	context->roles = (const char **) (context->workspaces + most);
-	text = (char *) (context->roles + most);
-	memcpy(text, value, length);
-
-	for (; text; text = next)
-	{
-		next = strchr(text, ';');
-		if (next)
-			*next++ = '\0';
-		if (!parse_field(text, context))
-		{
-			guc_free(context);
-			return NULL;
-		}
-	}
-	return context;
-}
-
-static char *
-format_context(const Context *context)
-{
-	StringInfoData out;
-
-	initStringInfo(&out);
-	if (context->has_user)
-		appendStringInfo(&out, "user=" INT64_FORMAT ";", context->user);
-	if (context->reason)
-	{
-		appendStringInfoString(&out, "service=");
-		append_escaped(&out, context->reason);
-		appendStringInfoChar(&out, ';');
-	}
-	appendStringInfoString(&out, "scope=");
-	if (context->everywhere)
-		appendStringInfoChar(&out, '*');
-	for (int i = 0; i < context->nworkspaces; i++)
-	{
-		appendStringInfo(&out, "%s" INT64_FORMAT ":", i ? "," : "",
-						 context->workspaces[i]);
-		if (context->roles[i] == founder)
-			appendStringInfoString(&out, founder);
-		else
-			append_escaped(&out, context->roles[i]);
-	}
-	for (int i = 0; i < context->nfounded; i++)
-		appendStringInfo(&out, "%s%u:" INT64_FORMAT "-" INT64_FORMAT, i ? "," : ";founded=",
-						 context->founded[i].relid, context->founded[i].first,
-						 context->founded[i].last);
-	return out.data;
-}
 
 /* --------------------------------------------------------------- carrying */
 
@@ -312,7 +75,7 @@ check_context(char **newval, void **extra, GucSource source)
 		GUC_check_errhint("Call forge_comm.set_context().");
 		return false;
 	}
-	*extra = parse_context(*newval);
+	*extra = context_parse(*newval);
 	return *extra != NULL;
 }
 
@@ -354,7 +117,7 @@ undo_dropped(SubXactEvent event, SubTransactionId subid, SubTransactionId parent
 static void
 carry_context(const Context *context, bool is_local)
 {
-	char *value = format_context(context);
+	char *value = context_format(context);
 
 	setting = true;
 	PG_TRY();
@@ -730,7 +493,7 @@ context_found_workspace(int64 workspace)
 	context = new_context(current->nworkspaces + 1);
 	for (; n < current->nworkspaces && current->workspaces[n] < workspace; n++)
 		add_workspace(context, current->workspaces[n], current->roles[n]);
-	add_workspace(context, workspace, founder);
+	add_workspace(context, workspace, context_founder);
 	for (; n < current->nworkspaces; n++)
 		add_workspace(context, current->workspaces[n], current->roles[n]);
 	keep_user(context);
@@ -860,7 +623,7 @@ forge_comm_has_role(PG_FUNCTION_ARGS)
 	if (context->everywhere)
 		PG_RETURN_BOOL(true);
 	position = scope_position(context, PG_GETARG_INT64(0));
-	if (position >= 0 && context->roles[position] == founder)
+	if (position >= 0 && context->roles[position] == context_founder)
 		PG_RETURN_BOOL(true);
 	if (position < 0 || context->roles[position][0] == '\0')
 		PG_RETURN_BOOL(false);
