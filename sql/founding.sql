@@ -1,63 +1,8 @@
 -- Users found workspaces, and nobody takes one that is there.
-\set SHOW_CONTEXT never
-\pset format unaligned
-\pset tuples_only on
-\pset null (null)
-SET client_min_messages = warning;
-DROP ROLE IF EXISTS regress_app, regress_owner;
-CREATE ROLE regress_app;
-CREATE ROLE regress_owner;
-CREATE SCHEMA regress_founding AUTHORIZATION regress_owner;
-SET search_path = regress_founding;
-SELECT forge_comm.grant_app('regress_app');
-SELECT forge_comm.grant_app('regress_owner');
-SELECT forge_comm.grant_owner('regress_owner');
-GRANT EXECUTE ON FUNCTION forge_comm.set_service_context(text) TO regress_owner, regress_app;
-SET SESSION AUTHORIZATION regress_owner;
-GRANT USAGE ON SCHEMA regress_founding TO PUBLIC;
+\set schema regress_founding
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/sql/include/setup.sql
 
--- All that a client is told of an error
-CREATE FUNCTION diagnostics(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  message text;
-  detail text;
-  hint text;
-  table_ text;
-  column_ text;
-  constraint_ text;
-BEGIN
-  EXECUTE statement;
-  RETURN 'not refused';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT,
-    table_ = TABLE_NAME, column_ = COLUMN_NAME, constraint_ = CONSTRAINT_NAME;
-  RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, nullif(detail, ''), nullif(hint, ''),
-                   'at: ' || nullif(concat_ws(' ', nullif(table_, ''), nullif(column_, ''), nullif(constraint_, '')), ''));
-END $$;
-
--- What there is in the catalogue about the schema
-CREATE VIEW state AS
-SELECT relname, what COLLATE "C" FROM (
-  SELECT c.relname, concat_ws(' ', 'rls', c.relrowsecurity, c.relforcerowsecurity) AS what
-    FROM pg_class AS c WHERE c.relnamespace = 'regress_founding'::regnamespace AND c.relkind IN ('r', 'p')
-  UNION ALL
-  SELECT tablename, concat_ws(' ', 'policy', policyname, lower(permissive), cmd, qual, with_check)
-    FROM pg_policies WHERE schemaname = 'regress_founding'
-  UNION ALL
-  SELECT c.relname, concat_ws(' ', 'trigger', regexp_replace(pg_get_triggerdef(t.oid), '^CREATE TRIGGER ', ''))
-    FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
-   WHERE c.relnamespace = 'regress_founding'::regnamespace AND NOT t.tgisinternal
-  UNION ALL
-  SELECT c.relname, concat_ws(' ', 'index', i.indexrelid::regclass)
-    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
-   WHERE c.relnamespace = 'regress_founding'::regnamespace AND c.relkind IN ('r', 'p')
-  UNION ALL
-  SELECT c.relname,
-         concat_ws(' ', 'column', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'not null' END)
-    FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
-   WHERE c.relnamespace = 'regress_founding'::regnamespace AND c.relkind IN ('r', 'p')
-     AND a.attnum > 0 AND NOT a.attisdropped
-) AS s (relname, what);
 CREATE TABLE workspaces (id int PRIMARY KEY, name text NOT NULL, slug text UNIQUE);
 CREATE TABLE memberships (
   workspace_id int NOT NULL REFERENCES workspaces ON DELETE CASCADE,

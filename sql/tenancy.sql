@@ -1,40 +1,7 @@
 -- Rows belong to a workspace: what is read, written and referenced.
-\set SHOW_CONTEXT never
-\pset format unaligned
-\pset tuples_only on
-\pset null (null)
-SET client_min_messages = warning;
-DROP ROLE IF EXISTS regress_app, regress_owner;
-CREATE ROLE regress_app;
-CREATE ROLE regress_owner;
-CREATE SCHEMA regress_tenancy AUTHORIZATION regress_owner;
-SET search_path = regress_tenancy;
-SELECT forge_comm.grant_app('regress_app');
-SELECT forge_comm.grant_app('regress_owner');
-SELECT forge_comm.grant_owner('regress_owner');
-GRANT EXECUTE ON FUNCTION forge_comm.set_service_context(text) TO regress_owner;
-
-SET SESSION AUTHORIZATION regress_owner;
-GRANT USAGE ON SCHEMA regress_tenancy TO PUBLIC;
-
--- All that a client is told of an error
-CREATE FUNCTION diagnostics(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  message text;
-  detail text;
-  hint text;
-  table_ text;
-  column_ text;
-  constraint_ text;
-BEGIN
-  EXECUTE statement;
-  RETURN 'not refused';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT,
-    table_ = TABLE_NAME, column_ = COLUMN_NAME, constraint_ = CONSTRAINT_NAME;
-  RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, nullif(detail, ''), nullif(hint, ''),
-                   'at: ' || nullif(concat_ws(' ', nullif(table_, ''), nullif(column_, ''), nullif(constraint_, '')), ''));
-END $$;
+\set schema regress_tenancy
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/sql/include/setup.sql
 
 CREATE TABLE workspaces (id bigint PRIMARY KEY, name text UNIQUE);
 CREATE TABLE users (id int PRIMARY KEY, name text);
@@ -57,30 +24,6 @@ CREATE TABLE reactions (
   emoji text
 );
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES ON workspaces, channels, messages, reactions, users TO regress_app;
-
--- What there is in the catalogue about a table
-CREATE VIEW state AS
-SELECT relname, what COLLATE "C" FROM (
-  SELECT c.relname, concat_ws(' ', 'rls', c.relrowsecurity, c.relforcerowsecurity) AS what
-    FROM pg_class AS c WHERE c.relnamespace = 'regress_tenancy'::regnamespace AND c.relkind IN ('r', 'p')
-  UNION ALL
-  SELECT tablename, concat_ws(' ', 'policy', policyname, lower(permissive), cmd, qual, with_check)
-    FROM pg_policies WHERE schemaname = 'regress_tenancy'
-  UNION ALL
-  SELECT t.tgrelid::regclass::name, concat_ws(' ', 'trigger', t.tgname)
-    FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
-   WHERE c.relnamespace = 'regress_tenancy'::regnamespace AND NOT t.tgisinternal
-  UNION ALL
-  SELECT i.indrelid::regclass::name, concat_ws(' ', 'index', i.indexrelid::regclass)
-    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
-   WHERE c.relnamespace = 'regress_tenancy'::regnamespace AND c.relkind IN ('r', 'p')
-  UNION ALL
-  SELECT a.attrelid::regclass::name,
-         concat_ws(' ', 'column', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'not null' END)
-    FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
-   WHERE c.relnamespace = 'regress_tenancy'::regnamespace AND c.relkind IN ('r', 'p')
-     AND a.attnum > 0 AND NOT a.attisdropped
-) AS s (relname, what);
 CREATE TABLE pg_temp.before AS SELECT * FROM state;
 
 -- ---------------------------------------------------------------- enabling
