@@ -23,13 +23,12 @@ load_people(int64 person, bool *known)
 {
 	const int64 *workspaces;
 	int nworkspaces = context_workspaces(&workspaces);
-	int64 *people;
-	int n;
+	IdList people;
 
-	if (!memberships_people(workspaces, nworkspaces, &people, &n))
+	if (!memberships_people(workspaces, nworkspaces, &people))
 		return false;
-	*known = answers_complete(IS_KNOWN, InvalidOid, people, n, person);
-	pfree(people);
+	*known = answers_complete(IS_KNOWN, InvalidOid, people.ids, people.n, person);
+	pfree(people.ids);
 	return true;
 }
 

@@ -371,9 +371,7 @@ typedef struct People
 	const MembershipTable *table;
 	bool (*in_scope)(int64 workspace);
 	bool connected;
-	int64 *users;
-	int n;
-	int size;
+	IdList *users;
 } People;
 
 static bool
@@ -406,25 +404,19 @@ collect_person(HeapTuple tuple, TupleDesc desc, void *arg)
 	People *people = (People *) arg;
 	int64 user;
 
-	if (!tuple_id(tuple, desc, people->table->key.attnums[0], &user))
-		return true;
-	if (people->n == people->size)
-	{
-		people->size *= 2;
-		people->users = repalloc_huge(people->users, people->size * sizeof(int64));
-	}
-	people->users[people->n++] = user;
+	if (tuple_id(tuple, desc, people->table->key.attnums[0], &user))
+		add_id(people->users, user);
 	return true;
 }
 
 bool
-memberships_people(const int64 *workspaces, int nworkspaces, int64 **users, int *n)
+memberships_people(const int64 *workspaces, int nworkspaces, IdList *users)
 {
-	People people = { .table = registered_table(), .size = 64 };
+	People people = { .table = registered_table(), .users = users };
 
 	if (people.table == NULL || !people.table->has_by_workspace)
 		return false;
-	people.users = palloc(people.size * sizeof(int64));
+	begin_ids(users);
 	for (int i = 0; i < nworkspaces; i++)
 	{
 		Datum key;
@@ -435,8 +427,6 @@ memberships_people(const int64 *workspaces, int nworkspaces, int64 **users, int 
 		lookup_each(&people.table->by_workspace, &key, GetActiveSnapshot(), collect_person,
 					&people);
 	}
-	*users = people.users;
-	*n = people.n;
 	return true;
 }
 

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "tuples.h"
+
 typedef struct Membership
 {
 	int64 workspace;
@@ -31,8 +33,7 @@ extern bool memberships_connect(int64 user, bool (*in_scope)(int64 workspace));
  * The users with a membership, active or not, in one of these workspaces, in
  * any order; false where no index finds them.
  */
-extern bool memberships_people(const int64 *workspaces, int nworkspaces,
-							   int64 **users, int *n);
+extern bool memberships_people(const int64 *workspaces, int nworkspaces, IdList *users);
 
 extern void memberships_init(void);
 

@@ -30,9 +30,7 @@ typedef struct Memberships
 {
 	const MembersTable *table;
 	bool found;
-	int64 *channels;
-	int n;
-	int size;
+	IdList channels;
 } Memberships;
 
 static bool
@@ -59,15 +57,8 @@ collect_channel(HeapTuple tuple, TupleDesc desc, void *arg)
 	const MembersTable *table = memberships->table;
 	int64 channel;
 
-	if (!tuple_id(tuple, desc, table->channel, &channel) || !counts(table, tuple, desc))
-		return true;
-	if (memberships->n == memberships->size)
-	{
-		memberships->size *= 2;
-		memberships->channels = repalloc_huge(memberships->channels,
-											  memberships->size * sizeof(int64));
-	}
-	memberships->channels[memberships->n++] = channel;
+	if (tuple_id(tuple, desc, table->channel, &channel) && counts(table, tuple, desc))
+		add_id(&memberships->channels, channel);
 	return true;
 }
 
@@ -92,14 +83,15 @@ has_membership(const MembersTable *table, int64 channel, int64 user)
 static bool
 load_memberships(const MembersTable *table, Oid relid, int64 channel, int64 user)
 {
-	Memberships memberships = { .table = table, .size = 64 };
+	Memberships memberships = { .table = table };
+	IdList *channels = &memberships.channels;
 	Datum key = id_to_datum(user, table->user_type);
 	bool found;
 
-	memberships.channels = palloc(memberships.size * sizeof(int64));
+	begin_ids(channels);
 	lookup_each(&table->by_user, &key, GetActiveSnapshot(), collect_channel, &memberships);
-	found = answers_complete(IS_MEMBER, relid, memberships.channels, memberships.n, channel);
-	pfree(memberships.channels);
+	found = answers_complete(IS_MEMBER, relid, channels->ids, channels->n, channel);
+	pfree(channels->ids);
 	return found;
 }
 

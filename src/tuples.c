@@ -103,6 +103,25 @@ first_difference(const IdColumns *left, const IdColumns *right)
 	return -1;
 }
 
+void
+begin_ids(IdList *list)
+{
+	list->n = 0;
+	list->size = 64;
+	list->ids = palloc(list->size * sizeof(int64));
+}
+
+void
+add_id(IdList *list, int64 id)
+{
+	if (list->n == list->size)
+	{
+		list->size *= 2;
+		list->ids = repalloc_huge(list->ids, list->size * sizeof(int64));
+	}
+	list->ids[list->n++] = id;
+}
+
 bool
 read_values(HeapTuple tuple, TupleDesc desc, const AttrNumber *attnums, int n, Datum *values)
 {

@@ -34,6 +34,17 @@ extern void read_ids(HeapTuple tuple, TupleDesc desc, IdColumns *columns);
 /* The first place at which two rows' ids differ; -1 if they are the same. */
 extern int first_difference(const IdColumns *left, const IdColumns *right);
 
+/* Ids, as many as come. */
+typedef struct IdList
+{
+	int64 *ids;
+	int n;
+	int size;
+} IdList;
+
+extern void begin_ids(IdList *list);
+extern void add_id(IdList *list, int64 id);
+
 /* The values of some columns; false if one of them is null. */
 extern bool read_values(HeapTuple tuple, TupleDesc desc, const AttrNumber *attnums, int n,
 						Datum *values);
