@@ -166,6 +166,14 @@ SELECT diagnostics('INSERT INTO things VALUES (1, 2, ''mine'') ON CONFLICT DO NO
 SELECT diagnostics('MERGE INTO things AS t USING (VALUES (1)) AS v (id) ON t.id = v.id WHEN NOT MATCHED THEN INSERT VALUES (1, 2, ''mine'')');
 SELECT diagnostics('WITH d AS (DELETE FROM things WHERE id = 3 RETURNING id) UPDATE things SET id = 3 WHERE id = 2');
 ROLLBACK;
+-- a key that a row has still is a conflict, and says nothing of the other keys
+BEGIN;
+SELECT forge_comm.set_context(7);
+DELETE FROM things WHERE id = 3;
+UPDATE things SET code = code WHERE id = 1;
+SELECT diagnostics('INSERT INTO things VALUES (1, 2, ''new'') ON CONFLICT (id) DO NOTHING');
+SELECT diagnostics('INSERT INTO things VALUES (1, 2, ''three'') ON CONFLICT (id) DO NOTHING');
+ROLLBACK;
 -- for a service, and who bypasses row security
 BEGIN;
 SELECT forge_comm.set_service_context('move');

@@ -92,9 +92,10 @@ was_elsewhere(HeapTuple tuple, TupleDesc desc, void *arg)
 		return true;
 	read_ids(tuple, desc, &place);
 	differs = first_difference(&replacement->place, &place);
-	if (differs >= 0 && !replacement->differs)
-		replacement->differs = place.attnums[differs];
-	return !replacement->differs;
+	if (differs < 0)
+		return true;
+	replacement->differs = place.attnums[differs];
+	return false;
 }
 
 static void
@@ -147,7 +148,7 @@ static void
 check_not_replaced(const GuardState *guard, HeapTuple tuple, bool stored)
 {
 	const PrivacyRule *privacy = rules_of(guard->rel)->privacy;
-	Replacement replacement = { .differs = InvalidAttrNumber };
+	Replacement replacement = { 0 };
 
 	add_place(&replacement.place, guard->rule->workspace);
 	for (int i = 0; i < guard->rule->nsame; i++)
@@ -163,6 +164,7 @@ check_not_replaced(const GuardState *guard, HeapTuple tuple, bool stored)
 
 		if (!read_values(tuple, guard->desc, key->attnums, key->nkeys, values))
 			continue;
+		replacement.differs = InvalidAttrNumber;
 		lookup_each(key, values, SnapshotAny, was_elsewhere, &replacement);
 		/* another row that still has the key is the unique index's business */
 		if (replacement.differs && (stored || !has_key(key, values)))
