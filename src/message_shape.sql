@@ -47,33 +47,13 @@ CREATE FUNCTION forge_comm.referenced_by(rel regclass, column_name name, OUT par
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT c.confrelid::regclass, ra.attname
-    FROM pg_constraint AS c
-    CROSS JOIN LATERAL unnest(c.conkey, c.confkey) AS k (attnum, refnum)
-    JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
-    JOIN pg_attribute AS ra ON ra.attrelid = c.confrelid AND ra.attnum = k.refnum
-   WHERE c.conrelid = rel AND c.contype = 'f' AND c.conparentid = 0 AND a.attname = column_name
-   ORDER BY cardinality(c.conkey), c.oid
+  SELECT r.parent, r.parent_column
+    FROM forge_comm.referencing_columns(rel) AS r
+   WHERE r.column_name = referenced_by.column_name
    LIMIT 1
 $$;
 COMMENT ON FUNCTION forge_comm.referenced_by(regclass, name) IS
   'Which column of which table a foreign key leads to from this one';
-
-CREATE FUNCTION forge_comm.column_referencing(rel regclass, parent regclass, key name)
-RETURNS name
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT a.attname
-    FROM pg_attribute AS a
-    CROSS JOIN LATERAL forge_comm.referenced_by(rel, a.attname) AS r
-   WHERE a.attrelid = rel AND a.attnum > 0 AND NOT a.attisdropped
-     AND r.parent = column_referencing.parent AND r.key = column_referencing.key
-   ORDER BY a.attnum
-   LIMIT 1
-$$;
-COMMENT ON FUNCTION forge_comm.column_referencing(regclass, regclass, name) IS
-  'The first column of a table whose foreign key leads to a column of another';
 
 -- ------------------------------------------------------------------- options
 
@@ -124,7 +104,9 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  found_column name := forge_comm.column_referencing(rel, parent, key);
+  found_column name := (SELECT r.column_name FROM forge_comm.referencing_columns(rel) AS r
+                         WHERE r.parent = required_reference.parent AND r.parent_column = key
+                         LIMIT 1);
 BEGIN
   IF found_column IS NULL THEN
     RAISE EXCEPTION 'table % has no foreign key to %', rel,

@@ -4,13 +4,12 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/rel.h"
 
-#include "lookup.h"
 #include "options.h"
+#include "tuples.h"
 
 #define MOST_PER_PAGE 100
 
@@ -66,9 +65,7 @@ forge_comm_messages_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	Relation rel;
-	TupleDesc desc;
 	AttrNumber key;
-	bool isnull;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(data->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(data->tg_event) || !TRIGGER_FIRED_BY_UPDATE(data->tg_event))
@@ -77,15 +74,13 @@ forge_comm_messages_guard(PG_FUNCTION_ARGS)
 				 errmsg("messages_guard() must be called by the row trigger \"forge_comm_messages\""),
 				 errhint("Call forge_comm.enable_messages().")));
 	rel = data->tg_relation;
-	desc = RelationGetDescr(rel);
 	key = required_column(rel, data->tg_trigger, "key", is_id_type);
-	if (heap_getattr(data->tg_trigtuple, key, desc, &isnull) !=
-		heap_getattr(data->tg_newtuple, key, desc, &isnull))
+	if (!same_column(RelationGetDescr(rel), key, data->tg_trigtuple, data->tg_newtuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 				 errmsg("a row of table \"%s\" cannot change its column \"%s\"",
 						RelationGetRelationName(rel),
-						NameStr(TupleDescAttr(desc, key - 1)->attname)),
+						NameStr(TupleDescAttr(RelationGetDescr(rel), key - 1)->attname)),
 				 errhint("A message keeps its id, by which it is known to cursors and read markers.")));
 	return PointerGetDatum(data->tg_newtuple);
 }

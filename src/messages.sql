@@ -102,8 +102,7 @@ BEGIN
   IF deleted_at IS NOT NULL THEN
     PERFORM forge_comm.check_column(rel, deleted_at, time_types);
   END IF;
-  key := (SELECT k.key_column FROM forge_comm.primary_key_column(rel) AS k);
-  PERFORM forge_comm.check_column(rel, key, id_types);
+  key := forge_comm.require_id(rel);
   IF prefix IS NULL THEN
     RAISE EXCEPTION 'the argument "prefix" must not be null'
       USING ERRCODE = 'null_value_not_allowed',

@@ -67,21 +67,6 @@ COMMENT ON FUNCTION forge_comm.create_privacy(regclass, text, jsonb, text) IS
 
 -- ------------------------------------------------------- under a private row
 
-CREATE FUNCTION forge_comm.referencing_columns(rel regclass)
-RETURNS TABLE (column_name name, parent regclass, parent_column name)
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT a.attname, c.confrelid, p.attname
-    FROM pg_constraint AS c
-   CROSS JOIN LATERAL unnest(c.conkey, c.confkey) AS k (attnum, parent_attnum)
-    JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
-    JOIN pg_attribute AS p ON p.attrelid = c.confrelid AND p.attnum = k.parent_attnum
-   WHERE c.conrelid = rel AND c.contype = 'f' AND c.confrelid <> rel
-$$;
-COMMENT ON FUNCTION forge_comm.referencing_columns(regclass) IS
-  'The columns of a table that are part of foreign keys to others, and what they reference';
-
 CREATE FUNCTION forge_comm.enable_privacy(rel regclass, via name)
 RETURNS void
 LANGUAGE plpgsql

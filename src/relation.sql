@@ -108,6 +108,21 @@ $$;
 COMMENT ON FUNCTION forge_comm.require_id(regclass) IS
   'The primary key of a table, an error unless that is one id column';
 
+CREATE FUNCTION forge_comm.referencing_columns(rel regclass)
+RETURNS TABLE (column_name name, parent regclass, parent_column name)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT a.attname, c.confrelid, p.attname
+    FROM pg_constraint AS c
+   CROSS JOIN LATERAL unnest(c.conkey, c.confkey) AS k (attnum, parent_attnum)
+    JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
+    JOIN pg_attribute AS p ON p.attrelid = c.confrelid AND p.attnum = k.parent_attnum
+   WHERE c.conrelid = rel AND c.contype = 'f' AND c.conparentid = 0 AND c.confrelid <> rel
+$$;
+COMMENT ON FUNCTION forge_comm.referencing_columns(regclass) IS
+  'The columns of a table that are part of foreign keys to others, and what they reference';
+
 CREATE FUNCTION forge_comm.check_column(rel regclass, column_name name, types regtype[])
 RETURNS void
 LANGUAGE plpgsql STABLE
