@@ -44,6 +44,11 @@ OBJS = \
 	src/row_values.o \
 	src/history_log.o \
 	src/history.o \
+	src/statements.o \
+	src/batches.o \
+	src/cascade.o \
+	src/restore.o \
+	src/purge.o \
 	src/messages.o \
 	src/gate.o \
 	src/literals.o \
@@ -67,6 +72,10 @@ SQL_PARTS = \
 	src/backfill.sql \
 	src/timestamps.sql \
 	src/soft_delete.sql \
+	src/live_keys.sql \
+	src/cascade.sql \
+	src/restore.sql \
+	src/purge.sql \
 	src/redact.sql \
 	src/secrets.sql \
 	src/history_log.sql \
@@ -95,6 +104,11 @@ REGRESS = \
 	same \
 	soft_delete \
 	history \
+	cascade \
+	restore \
+	live_keys \
+	purge \
+	statements \
 	messages \
 	secrets \
 	chat_schema \
@@ -112,6 +126,7 @@ ISOLATION = \
 	tenants \
 	references \
 	deletes \
+	lifecycle \
 	enable \
 	backfilling \
 	plans \

@@ -77,6 +77,7 @@ CREATE ROLE app LOGIN;
 SELECT forge_comm.grant_app('app');
 CREATE ROLE bypass LOGIN BYPASSRLS;
 SELECT forge_comm.grant_app('bypass');
+SELECT forge_comm.grant_purge('bypass');
 ALTER DATABASE postgres SET forge_comm.allow_bypass_role = on;
 GRANT USAGE ON SCHEMA bench, chat TO app, bypass;
 GRANT ALL ON ALL TABLES IN SCHEMA bench, chat TO app, bypass;

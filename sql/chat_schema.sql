@@ -114,7 +114,7 @@ DELETE FROM messages WHERE id = 1;
 \set QUIET on
 SELECT body FROM get_messages(2);
 SELECT id FROM active_messages;
--- a reply stays, and so does what it replies to
+-- a reply falls with what it replies to, and nothing is lost
 SELECT id, parent_id, deleted_at IS NULL FROM messages ORDER BY id;
 SELECT forge_comm.restore('messages', 1);
 SELECT count(*) FROM get_messages(2);

@@ -156,15 +156,16 @@ RESET forge_comm.allow_hard_delete;
 SELECT action, old ? 'deleted_at' AS old, new ? 'deleted_at' AS new FROM told(:since);
 
 -- What tells rows deleted together
-CREATE TABLE grouped (id int PRIMARY KEY, deleted_at timestamptz, deletion_id uuid);
+CREATE TABLE grouped (id int PRIMARY KEY);
 ALTER TABLE grouped OWNER TO regress_owner;
-CREATE TRIGGER forge_comm_soft_delete BEFORE DELETE ON grouped FOR EACH ROW EXECUTE FUNCTION forge_comm.soft_delete_guard('deleted_at=deleted_at', 'deletion_id=deletion_id');
+SELECT forge_comm.enable_soft_delete('grouped', deletion_id => 'deletion_id') \g /dev/null
 SELECT forge_comm.enable_history('grouped') \g /dev/null
 INSERT INTO grouped VALUES (1);
 SELECT max(id) AS since FROM audit_log \gset
-UPDATE grouped SET deleted_at = '2026-01-01 00:00Z', deletion_id = '00000000-0000-0000-0000-00000000000a';
-UPDATE grouped SET deleted_at = NULL, deletion_id = NULL;
-SELECT action, deletion_id FROM audit_log WHERE id > :since ORDER BY id;
+DELETE FROM grouped;
+SELECT deletion_id AS deletion FROM grouped \gset
+SELECT forge_comm.restore('grouped', 1);
+SELECT action, deletion_id = :'deletion' AS told FROM audit_log WHERE id > :since ORDER BY id;
 
 -- Types: what is told does not depend on the session's settings
 SET ROLE regress_owner;

@@ -258,9 +258,9 @@ INSERT INTO boxes VALUES (1), (2);
 INSERT INTO things VALUES (1, 1, NULL), (2, 1, 1), (3, 2, NULL);
 INSERT INTO labels VALUES (1, 'one'), (2, 'two'), (3, 'three');
 INSERT INTO notes VALUES (1, 'one'), (2, 'two'), (3, 'three');
-SELECT forge_comm.enable_soft_delete('things');
+SELECT forge_comm.enable_soft_delete('things', cascade => false);
 SELECT forge_comm.enable_soft_delete('labels');
--- A mark leaves what refers to the row alone
+-- Without a cascade a mark leaves what refers to the row alone
 DELETE FROM things WHERE id = 1;
 SELECT id, deleted_at IS NOT NULL FROM things ORDER BY id;
 SELECT * FROM active_labels ORDER BY 1;

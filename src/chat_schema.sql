@@ -25,7 +25,8 @@ BEGIN
     PERFORM forge_comm.enable_timestamps(format('%I.%I', schema_name, rel)::regclass);
   END LOOP;
   PERFORM forge_comm.protect_chat_tables(schema_name);
-  PERFORM forge_comm.enable_soft_delete(format('%I.users', schema_name)::regclass, is_active => 'is_active');
+  -- What a deleted user wrote stays theirs.
+  PERFORM forge_comm.enable_soft_delete(format('%I.users', schema_name)::regclass, is_active => 'is_active', cascade => false);
   PERFORM forge_comm.enable_soft_delete(format('%I.messages', schema_name)::regclass);
   PERFORM forge_comm.enable_messages(format('%I.messages', schema_name)::regclass);
   PERFORM forge_comm.create_founding_function(schema_name);

@@ -8,14 +8,18 @@
 #include "utils/guc.h"
 
 #include "answers.h"
+#include "cascade.h"
 #include "context.h"
 #include "gate.h"
 #include "history.h"
 #include "marked.h"
 #include "memberships.h"
+#include "purge.h"
 #include "redact.h"
+#include "restore.h"
 #include "rules.h"
 #include "soft_delete.h"
+#include "statements.h"
 #include "timestamps.h"
 
 PG_MODULE_MAGIC;
@@ -31,6 +35,10 @@ _PG_init(void)
 	context_init();
 	timestamps_init();
 	soft_delete_init();
+	statements_init();
+	cascade_init();
+	restore_init();
+	purge_init();
 	gate_init();
 	marked_init();
 	redact_init();

@@ -69,12 +69,6 @@ static HTAB *history_cache = NULL;
 
 /* ------------------------------------------------------------------- rules */
 
-static bool
-is_uuid_type(Oid type)
-{
-	return type == UUIDOID;
-}
-
 static Datum
 text_of(const char *name)
 {
@@ -165,8 +159,6 @@ static void
 read_other_rules(Relation rel, HistoryRule *rule)
 {
 	const RelationRules *rules = rules_of(rel);
-	const Trigger *soft_delete = find_trigger(rel, "forge_comm_soft_delete", "soft_delete_guard",
-											  false);
 
 	if (rules->tenancy)
 	{
@@ -174,9 +166,10 @@ read_other_rules(Relation rel, HistoryRule *rule)
 		rule->workspace_type = rules->tenancy->workspace_type;
 	}
 	if (rules->soft_delete)
+	{
 		rule->deleted_at = rules->soft_delete->deleted_at;
-	if (soft_delete)
-		rule->deletion_id = option_column(rel, soft_delete, "deletion_id", is_uuid_type);
+		rule->deletion_id = rules->soft_delete->deletion_id;
+	}
 }
 
 /* Read the rule of a table; NULL if none of its triggers is ours. */
@@ -440,12 +433,6 @@ typedef struct Move
 } Move;
 
 static List *moves = NIL; /* in TopTransactionContext, the deepest last */
-
-static int
-trigger_depth(void)
-{
-	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
-}
 
 static void
 remember_move(const HistoryRule *rule, Relation rel, HeapTuple tuple, int depth)

@@ -29,7 +29,7 @@ BEGIN
     RETURN;
   END IF;
   FOR rule IN
-    SELECT t.capability, o.options - '{added,view,via,same,founding,revoked,statistics}'::text[] AS options,
+    SELECT t.capability, o.options - '{added,view,via,same,founding,unique,revoked,statistics}'::text[] AS options,
            t.function_name, t.events, t.guards_truncate
       FROM (VALUES ('tenancy', 'tenancy_guard', 'INSERT OR UPDATE OR DELETE', true),
                    ('timestamps', 'timestamps_stamp', 'INSERT OR UPDATE', false),
@@ -69,6 +69,9 @@ BEGIN
     PERFORM forge_comm.hide_private_lines(member);
   END IF;
   PERFORM forge_comm.copy_policies(member, parent);
+  IF forge_comm.has_trigger(parent, 'forge_comm_soft_delete_follow') THEN
+    PERFORM forge_comm.create_cascade_triggers(member);
+  END IF;
 
   -- What a restore makes last tells that the parent is complete.
   IF forge_comm.history_options(parent) IS NOT NULL AND forge_comm.has_trigger(parent, 'forge_comm_history_truncate') THEN
@@ -83,23 +86,31 @@ $$;
 COMMENT ON FUNCTION forge_comm.follow_parent(regclass, regclass) IS
   'Enable on a partition or child what is enabled on its parent';
 
+-- A restore brings all of this by itself, and with several jobs at a time, in an
+-- order of which we would get in the way. It begins with switching row security
+-- off, which is for those whom it does not bind anyway.
+CREATE FUNCTION forge_comm.is_restoring()
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT NOT current_setting('row_security')::boolean
+         AND EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = session_user AND (r.rolsuper OR r.rolbypassrls))
+$$;
+COMMENT ON FUNCTION forge_comm.is_restoring() IS
+  'Is this session restoring a dump?';
+
 CREATE FUNCTION forge_comm.follow_parents()
 RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- A restore, which switches row security off, brings all of it by itself, and
-  -- with several jobs at a time.
-  IF NOT current_setting('row_security')::boolean
-     AND EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = session_user AND (r.rolsuper OR r.rolbypassrls)) THEN
-    RETURN;
-  END IF;
   PERFORM forge_comm.follow_parent(i.inhrelid, i.inhparent)
      FROM pg_event_trigger_ddl_commands() AS d
      JOIN pg_inherits AS i ON d.objid IN (i.inhrelid, i.inhparent)
      JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p')
-    WHERE d.classid = 'pg_class'::regclass
+    WHERE d.classid = 'pg_class'::regclass AND NOT forge_comm.is_restoring()
       AND EXISTS (SELECT FROM pg_trigger AS t
                    WHERE t.tgrelid = i.inhparent AND starts_with(t.tgname::text, 'forge_comm_'));
 END

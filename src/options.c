@@ -13,6 +13,7 @@
 #include "commands/trigger.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/fmgroids.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -160,6 +161,12 @@ bool
 is_flag_type(Oid type)
 {
 	return type == BOOLOID;
+}
+
+bool
+is_uuid_type(Oid type)
+{
+	return type == UUIDOID;
 }
 
 bool
@@ -341,4 +348,10 @@ forge_comm_rule_options(PG_FUNCTION_ARGS)
 	if (result == (Datum) 0)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_object, result));
+}
+
+int
+trigger_depth(void)
+{
+	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
 }

@@ -37,6 +37,10 @@ extern Bitmapset *option_columns_left(Relation rel, const Trigger *trigger, cons
 /* What a column is for decides the types it may have. */
 extern bool is_time_type(Oid type);
 extern bool is_flag_type(Oid type);
+extern bool is_uuid_type(Oid type);
 extern bool is_any_type(Oid type);
+
+/* How deep in triggers we are. */
+extern int trigger_depth(void);
 
 #endif /* FORGE_COMM_OPTIONS_H */

@@ -14,10 +14,25 @@ AS $$
                        'can_access', 'can_enter', 'knows_user', 'is_current_user', 'verify_token',
                        'history_of', 'row_hash', 'history_log', 'check_may_read_history', 'history_lines', 'history_key', 'given_key', 'key_condition',
                        'row_at', 'values_at', 'current_values', 'row_values', 'left_at', 'untold_columns', 'told_value',
-                       'revert', 'revert_statement')
+                       'revert', 'revert_statement',
+                       'restore_all', 'restore_key', 'restore_deletion', 'restorable_tables', 'key_values')
 $$;
 COMMENT ON FUNCTION forge_comm.app_functions() IS
   'What grant_app() grants';
+
+CREATE FUNCTION forge_comm.purge_functions()
+RETURNS SETOF regprocedure
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT p.oid::regprocedure
+    FROM pg_proc AS p
+   WHERE p.pronamespace = 'forge_comm'::regnamespace
+     AND p.proname IN ('purge', 'purge_blocks', 'check_purge', 'enter_service', 'key_match', 'keys_to',
+                       'purge_obstacles', 'purge_steps', 'has_purgeable', 'block_count')
+$$;
+COMMENT ON FUNCTION forge_comm.purge_functions() IS
+  'What grant_purge() grants';
 
 CREATE FUNCTION forge_comm.owner_functions()
 RETURNS SETOF regprocedure
@@ -28,11 +43,13 @@ AS $$
     FROM pg_proc AS p
    WHERE p.pronamespace = 'forge_comm'::regnamespace
      AND p.oid NOT IN (SELECT forge_comm.app_functions())
+     AND p.oid NOT IN (SELECT forge_comm.purge_functions())
      AND p.proname NOT IN ('set_service_context', 'use_memberships', 'forget_memberships',
                            'check_memberships', 'settings_changed', 'grant_app', 'revoke_app', 'grant_owner',
-                           'revoke_owner', 'change_grants', 'app_functions', 'owner_functions',
-                           'in_workspace_support', 'privacy_support', 'primary_key_column', 'undelete_statement', 'page_limit', 'page_offset',
-                           'rules', 'rule_options', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy')
+                           'revoke_owner', 'grant_purge', 'revoke_purge', 'change_grants', 'app_functions',
+                           'owner_functions', 'purge_functions', 'in_transaction_block', 'backfill_step', 'family', 'is_restoring',
+                           'in_workspace_support', 'privacy_support', 'primary_key_column', 'page_limit', 'page_offset',
+                           'rules', 'rule_options', 'new_deletion_id', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
   'What grant_owner() grants';
@@ -106,6 +123,30 @@ $$;
 COMMENT ON FUNCTION forge_comm.revoke_owner(regrole) IS
   'Undo forge_comm.grant_owner()';
 
+CREATE FUNCTION forge_comm.grant_purge(role regrole)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM forge_comm.change_grants('GRANT EXECUTE ON ROUTINE %s TO %s', ARRAY(SELECT forge_comm.purge_functions()), role);
+END
+$$;
+COMMENT ON FUNCTION forge_comm.grant_purge(regrole) IS
+  'Grant what the role of a job that purges needs';
+
+CREATE FUNCTION forge_comm.revoke_purge(role regrole)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM forge_comm.change_grants('REVOKE EXECUTE ON ROUTINE %s FROM %s', ARRAY(SELECT forge_comm.purge_functions()), role);
+END
+$$;
+COMMENT ON FUNCTION forge_comm.revoke_purge(regrole) IS
+  'Undo forge_comm.grant_purge()';
+
 -- Whatever ALTER DEFAULT PRIVILEGES had in mind for new objects, it was not
 -- these.
 DO $$
@@ -140,10 +181,11 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.rules(regclass),
   forge_comm.rule_options(regclass, name, name),
   forge_comm.primary_key_column(regclass),
-  forge_comm.undelete_statement(regclass),
   forge_comm.mask_literals(text),
   forge_comm.history_options(regclass),
   forge_comm.key_columns(regclass),
+  -- what a soft delete calls with the rights of whoever deletes
+  forge_comm.new_deletion_id(),
   -- the event trigger's, for whoever adds a partition to a guarded table; they
   -- do nothing that the owner of a table could not do by hand
   forge_comm.has_trigger(regclass, name),
@@ -157,6 +199,14 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.trigger_arguments(jsonb),
   forge_comm.create_rule_trigger(regclass, text, text, name, jsonb),
   forge_comm.create_truncate_trigger(regclass, text, name, text),
+  forge_comm.create_cascade_triggers(regclass),
+  forge_comm.follow_references(regclass),
+  forge_comm.is_referenced(regclass),
+  forge_comm.family(regclass),
+  forge_comm.is_restoring(),
+  -- what procedures ask that commit
+  forge_comm.in_transaction_block(),
+  forge_comm.backfill_step(regclass, integer),
   -- the gate's, for whoever makes a table; they tell what the catalogues tell
   forge_comm.gate_remember(oid),
   forge_comm.gate_findings(oid[]),

@@ -152,6 +152,7 @@ read_soft_delete(Relation rel)
 {
 	const Trigger *trigger = find_trigger(rel, "forge_comm_soft_delete", "soft_delete_guard", false);
 	SoftDeleteRule *rule;
+	const char *cascade;
 
 	if (trigger == NULL)
 		return NULL;
@@ -160,6 +161,9 @@ read_soft_delete(Relation rel)
 	rule->deleted_at = required_column(rel, trigger, "deleted_at", is_time_type);
 	rule->deleted_by = option_column(rel, trigger, "deleted_by", is_id_type);
 	rule->is_active = option_column(rel, trigger, "is_active", is_flag_type);
+	rule->deletion_id = option_column(rel, trigger, "deletion_id", is_uuid_type);
+	cascade = option(trigger, "cascade");
+	rule->cascade = cascade == NULL || strcmp(cascade, "false") != 0;
 	return rule;
 }
 

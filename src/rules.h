@@ -113,6 +113,8 @@ typedef struct SoftDeleteRule
 	AttrNumber deleted_at;
 	AttrNumber deleted_by; /* 0 where there is no such column */
 	AttrNumber is_active;
+	AttrNumber deletion_id;
+	bool cascade; /* what references a row by a key that cascades falls with it */
 } SoftDeleteRule;
 
 /* A column marked as secret. */

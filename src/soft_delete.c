@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
 
@@ -28,7 +29,9 @@
 #include "context.h"
 #include "options.h"
 #include "rules.h"
+#include "purge.h"
 #include "soft_delete.h"
+#include "statements.h"
 
 static bool allow_hard_delete = false;
 static planner_hook_type previous_planner = NULL;
@@ -66,6 +69,28 @@ call(Oid function, Oid result)
 								 COERCE_EXPLICIT_CALL);
 }
 
+/*
+ * One id for all rows of the statement: a subquery of its own, which runs once
+ * whatever becomes of the rest of the plan.
+ */
+static Expr *
+new_deletion_id(Query *query)
+{
+	Query *subquery = makeNode(Query);
+	SubLink *link = makeNode(SubLink);
+	Expr *id = call(own_function("new_deletion_id", 0, NULL), UUIDOID);
+
+	subquery->commandType = CMD_SELECT;
+	subquery->canSetTag = true;
+	subquery->targetList = list_make1(makeTargetEntry(id, 1, pstrdup("id"), false));
+	subquery->jointree = makeFromExpr(NIL, NULL);
+	link->subLinkType = EXPR_SUBLINK;
+	link->subselect = (Node *) subquery;
+	link->location = -1;
+	query->hasSubLinks = true;
+	return (Expr *) link;
+}
+
 static int
 by_column(const ListCell *a, const ListCell *b)
 {
@@ -86,6 +111,8 @@ marks(Query *query, Relation rel, const SoftDeleteRule *rule)
 	if (rule->is_active)
 		list = lappend(list, set_column(query, rel, rule->is_active,
 										(Expr *) makeBoolConst(false, false)));
+	if (rule->deletion_id)
+		list = lappend(list, set_column(query, rel, rule->deletion_id, new_deletion_id(query)));
 	list_sort(list, by_column);
 	return list;
 }
@@ -141,22 +168,131 @@ soften_merge(Query *query, Relation rel, const SoftDeleteRule *rule)
 	}
 }
 
-static bool
-merge_deletes(const Query *query)
+/* ------------------------------------------------------------ deletion ids */
+
+static Var *
+old_value(Query *query, Relation rel, AttrNumber attnum)
+{
+	Form_pg_attribute attr = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+
+	return makeVar(query->resultRelation, attnum, attr->atttypid, attr->atttypmod,
+				   attr->attcollation, 0);
+}
+
+static NullTest *
+is_null(Expr *value)
+{
+	NullTest *test = makeNode(NullTest);
+
+	test->arg = value;
+	test->nulltesttype = IS_NULL;
+	test->location = -1;
+	return test;
+}
+
+static CaseWhen *
+when(NullTest *test, Expr *result)
+{
+	CaseWhen *arm = makeNode(CaseWhen);
+
+	arm->expr = (Expr *) test;
+	arm->result = result;
+	arm->location = -1;
+	return arm;
+}
+
+static TargetEntry *
+entry_for(List *list, AttrNumber attnum)
 {
 	ListCell *cell;
 
+	foreach(cell, list)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (entry->resno == attnum && !entry->resjunk)
+			return entry;
+	}
+	return NULL;
+}
+
+/*
+ * A SET list of the user's: the id of a deletion is ours to give, so that
+ * nobody's row can pass for part of somebody else's deletion. A row that gets
+ * its mark gets an id, one that loses it loses that, and others keep theirs.
+ */
+static List *
+keep_deletion_id(Query *query, Relation rel, const SoftDeleteRule *rule, List *list)
+{
+	TargetEntry *mark = entry_for(list, rule->deleted_at);
+	TargetEntry *id = entry_for(list, rule->deletion_id);
+	Expr *kept = (Expr *) old_value(query, rel, rule->deletion_id);
+
+	if (mark)
+	{
+		CaseExpr *choice = makeNode(CaseExpr);
+
+		choice->casetype = UUIDOID;
+		choice->args = list_make2(
+			when(is_null(copyObject(mark->expr)), (Expr *) makeNullConst(UUIDOID, -1, InvalidOid)),
+			when(is_null((Expr *) old_value(query, rel, rule->deleted_at)), new_deletion_id(query)));
+		choice->defresult = kept;
+		choice->location = -1;
+		kept = (Expr *) choice;
+	}
+	if (id)
+		id->expr = kept;
+	else if (mark)
+	{
+		list = lappend(list, makeTargetEntry(kept, rule->deletion_id,
+											 pstrdup(get_attname(RelationGetRelid(rel), rule->deletion_id, false)),
+											 false));
+		list_sort(list, by_column);
+	}
+	return list;
+}
+
+/* The same wherever a query has such a list. */
+static void
+keep_deletion_ids(Query *query, Relation rel, const SoftDeleteRule *rule)
+{
+	ListCell *cell;
+
+	if (query->commandType == CMD_UPDATE)
+		query->targetList = keep_deletion_id(query, rel, rule, query->targetList);
+	if (query->onConflict)
+		query->onConflict->onConflictSet = keep_deletion_id(query, rel, rule,
+															query->onConflict->onConflictSet);
 	foreach(cell, query->mergeActionList)
 	{
-		if (lfirst_node(MergeAction, cell)->commandType == CMD_DELETE)
+		MergeAction *action = lfirst_node(MergeAction, cell);
+
+		if (action->commandType == CMD_UPDATE)
+			action->targetList = keep_deletion_id(query, rel, rule, action->targetList);
+	}
+}
+
+/*
+ * May soft delete be enabled?  That is seen without a look at the other rules,
+ * one of which may be broken: only what uses that one is to fail.
+ */
+static bool
+may_be_soft(Relation rel)
+{
+	const TriggerDesc *triggers = rel->trigdesc;
+
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	{
+		if (strcmp(triggers->triggers[i].tgname, "forge_comm_soft_delete") == 0)
 			return true;
 	}
 	return false;
 }
 
 /*
- * Soften a query that deletes from a table where that is enabled.  One that
- * reads like a referential action must be one, or stays soft.
+ * Soften a query that deletes from a table where that is enabled.  Others may
+ * write the mark themselves.  One that reads like a referential action must be
+ * one, or stays soft.
  */
 static bool
 soften_query(Query *query, bool like_action)
@@ -164,9 +300,10 @@ soften_query(Query *query, bool like_action)
 	bool deletes = query->commandType == CMD_DELETE;
 	RangeTblEntry *rte;
 	Relation rel;
-	const SoftDeleteRule *rule;
+	const SoftDeleteRule *rule = NULL;
 
-	if (!deletes && !(query->commandType == CMD_MERGE && merge_deletes(query)))
+	if (query->resultRelation == 0 ||
+		(query->commandType == CMD_INSERT && query->onConflict == NULL))
 		return false;
 	rte = rt_fetch(query->resultRelation, query->rtable);
 	if (rte->rtekind != RTE_RELATION ||
@@ -174,20 +311,23 @@ soften_query(Query *query, bool like_action)
 		return false;
 
 	rel = table_open(rte->relid, NoLock);
-	rule = like_action && by_referential_action(rel) ? NULL : rules_of(rel)->soft_delete;
+	if (may_be_soft(rel) && !(like_action && by_referential_action(rel)))
+		rule = rules_of(rel)->soft_delete;
+	if (rule && rule->deletion_id)
+		keep_deletion_ids(query, rel, rule);
 	if (rule && deletes)
 		soften_delete(query, rel, rule);
-	else if (rule)
+	else if (rule && query->commandType == CMD_MERGE)
 		soften_merge(query, rel, rule);
 	table_close(rel, NoLock);
 	return rule != NULL && deletes;
 }
 
 /*
- * Does this read like the query of a referential action?  Those stay physical, since a key
- * that cascades must leave no dangling row behind.  They run with row security
- * off; but so do the triggers that they fire, whose queries do not begin as
- * the action's own does.
+ * Does this read like the query of a referential action?  Those stay physical,
+ * since a key that cascades must leave no dangling row behind.  They run with
+ * row security off; but so do the triggers that they fire, whose queries do
+ * not begin as the action's own does.
  */
 static bool
 is_like_referential_action(const char *query_string)
@@ -209,7 +349,7 @@ soft_delete_planner(Query *query, const char *query_string, int cursor_options,
 	bool softened = false;
 	PlannedStmt *plan;
 
-	if (!allow_hard_delete)
+	if (!allow_hard_delete && !is_own_statement(query_string))
 	{
 		ListCell *cell;
 
@@ -292,15 +432,15 @@ refuse_truncate(Relation rel)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("rows of table \"%s\" are soft-deleted only, and TRUNCATE would remove them",
 					RelationGetRelationName(rel)),
-			 errhint("Use DELETE. To remove rows for good a superuser can set forge_comm.allow_hard_delete.")));
+			 errhint("Use DELETE. To remove rows for good CALL forge_comm.purge(), or let a superuser set forge_comm.allow_hard_delete.")));
 }
 
 PG_FUNCTION_INFO_V1(forge_comm_soft_delete_guard);
 
 /*
  * Trigger: BEFORE DELETE OR UPDATE FOR EACH ROW, with the arguments
- * "deleted_at=..." and perhaps "deleted_by=..." and "is_active=...", and
- * BEFORE TRUNCATE.  The planner hook reads those arguments; the trigger is
+ * "deleted_at=..." and perhaps "deleted_by=...", "is_active=...",
+ * "deletion_id=..." and "cascade=false", and BEFORE TRUNCATE.  The planner hook reads those arguments; the trigger is
  * the net under it.
  */
 Datum
@@ -327,7 +467,8 @@ forge_comm_soft_delete_guard(PG_FUNCTION_ARGS)
 		remember_update(trigger);
 		PG_RETURN_POINTER(trigger->tg_newtuple);
 	}
-	if (!allow_hard_delete && !by_referential_action(trigger->tg_relation) && !is_partition_move(trigger))
+	if (!allow_hard_delete && !count_purged(trigger->tg_relation) &&
+		!by_referential_action(trigger->tg_relation) && !is_partition_move(trigger))
 		refuse_delete(trigger->tg_relation);
 	PG_RETURN_POINTER(trigger->tg_trigtuple);
 }

@@ -69,7 +69,8 @@ COMMENT ON FUNCTION forge_comm.create_live_view(regclass, name, name) IS
 
 CREATE FUNCTION forge_comm.enable_soft_delete(rel regclass, deleted_at name DEFAULT 'deleted_at',
                                               deleted_by name DEFAULT NULL, is_active name DEFAULT NULL,
-                                              view name DEFAULT NULL)
+                                              view name DEFAULT NULL, cascade boolean DEFAULT true,
+                                              deletion_id name DEFAULT NULL, unique_keys text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -81,18 +82,31 @@ DECLARE
                              (SELECT forge_comm.object_name('active_' || c.relname, '')
                                 FROM pg_class AS c WHERE c.oid = rel));
   options jsonb := jsonb_build_object('deleted_at', deleted_at, 'deleted_by', deleted_by,
-                                      'is_active', is_active,
-                                      'view', nullif(view_name, ''));
+                                      'is_active', is_active, 'deletion_id', deletion_id,
+                                      'view', nullif(view_name, ''),
+                                      -- what is usual is not written down
+                                      'cascade', CASE WHEN cascade THEN NULL ELSE 'false' END,
+                                      'unique', unique_keys);
   added name[] := '{}';
   member record;
 BEGIN
   PERFORM forge_comm.claim_table(rel);
   IF forge_comm.rule_enabled(rel, 'soft_delete', options) THEN
+    -- someone else may have made a foreign key to it meanwhile
+    PERFORM forge_comm.follow_references(rel);
     RETURN;
   ELSIF deleted_at IS NULL THEN
     RAISE EXCEPTION 'the name of a column of table % must not be null', rel
       USING ERRCODE = 'null_value_not_allowed',
             HINT = 'deleted_at names the column that says when a row was deleted.';
+  ELSIF cascade IS NULL THEN
+    RAISE EXCEPTION 'cascade must not be null'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'It is true if what references a row is to fall with it, else false.';
+  ELSIF unique_keys <> 'live' THEN
+    RAISE EXCEPTION 'unique_keys must be ''live'' or null'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = '''live'' lets unique keys hold among live rows only.';
   END IF;
 
   IF forge_comm.ensure_column(rel, deleted_at, '{timestamptz,timestamp}', 'timestamptz') THEN
@@ -100,6 +114,9 @@ BEGIN
   END IF;
   IF forge_comm.ensure_column(rel, deleted_by, '{smallint,integer,bigint}', 'bigint') THEN
     added := added || deleted_by;
+  END IF;
+  IF forge_comm.ensure_column(rel, deletion_id, '{uuid}', 'uuid') THEN
+    added := added || deletion_id;
   END IF;
   IF is_active IS NOT NULL THEN
     PERFORM forge_comm.check_written_column(rel, is_active, '{boolean}');
@@ -120,16 +137,20 @@ BEGIN
         CASE WHEN (SELECT c.relkind FROM pg_class AS c WHERE c.oid = member.rel) = 'p'
              THEN 'UPDATE OR DELETE' ELSE 'DELETE' END,
         'soft_delete_guard',
-        CASE WHEN member.rel = enable_soft_delete.rel THEN options ELSE options - 'added' - 'view' END);
+        CASE WHEN member.rel = enable_soft_delete.rel THEN options ELSE options - 'added' - 'view' - 'unique' END);
     END IF;
     PERFORM forge_comm.create_truncate_trigger(member.rel, 'soft_delete', 'soft_delete_guard');
   END LOOP;
+  IF unique_keys = 'live' THEN
+    PERFORM forge_comm.make_keys_live(rel, deleted_at);
+  END IF;
+  PERFORM forge_comm.follow_references(rel);
   IF view_name <> '' THEN
     PERFORM forge_comm.create_live_view(rel, view_name, deleted_at);
   END IF;
 END
 $$;
-COMMENT ON FUNCTION forge_comm.enable_soft_delete(regclass, name, name, name, name) IS
+COMMENT ON FUNCTION forge_comm.enable_soft_delete(regclass, name, name, name, name, boolean, name, text) IS
   'Let DELETE mark the rows of a table instead of removing them';
 
 CREATE FUNCTION forge_comm.disable_soft_delete(rel regclass, drop_columns boolean DEFAULT false)
@@ -144,12 +165,16 @@ BEGIN
   options := forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard');
   -- Also what a detached partition keeps of them.
   PERFORM forge_comm.drop_rule_triggers(rel, 'soft_delete');
+  PERFORM forge_comm.drop_cascade_triggers(rel);
   IF options IS NULL THEN
     RAISE NOTICE 'soft_delete is not enabled on table %', rel;
     RETURN;
   END IF;
   IF forge_comm.live_view(rel) IS NOT NULL THEN
     EXECUTE format('DROP VIEW %s', forge_comm.live_view(rel));
+  END IF;
+  IF options ? 'unique' THEN
+    PERFORM forge_comm.make_keys_total(rel);
   END IF;
   IF drop_columns THEN
     PERFORM forge_comm.drop_columns(rel, (options ->> 'added')::name[]);
@@ -178,59 +203,3 @@ END
 $$;
 COMMENT ON FUNCTION forge_comm.primary_key_column(regclass) IS
   'The column that identifies a row';
-
-CREATE FUNCTION forge_comm.undelete_statement(rel regclass)
-RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  options jsonb := forge_comm.rule_options(rel, 'forge_comm_soft_delete', 'soft_delete_guard');
-  key record;
-BEGIN
-  IF rel IS NULL THEN
-    RAISE EXCEPTION 'the table must not be null'
-      USING ERRCODE = 'null_value_not_allowed',
-            HINT = 'Pass the name of a table.';
-  ELSIF options IS NULL THEN
-    RAISE EXCEPTION 'soft_delete is not enabled on table %', rel
-      USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Call forge_comm.enable_soft_delete() first.';
-  END IF;
-  SELECT * INTO key FROM forge_comm.primary_key_column(rel);
-  RETURN format('UPDATE %s SET %I = NULL%s%s WHERE %I OPERATOR(pg_catalog.=) CAST($1 AS %s) AND %I IS NOT NULL',
-                rel, options ->> 'deleted_at',
-                CASE WHEN options ? 'deleted_by' THEN format(', %I = NULL', options ->> 'deleted_by') END,
-                CASE WHEN options ? 'is_active' THEN format(', %I = true', options ->> 'is_active') END,
-                key.key_column, key.type, options ->> 'deleted_at');
-END
-$$;
-COMMENT ON FUNCTION forge_comm.undelete_statement(regclass) IS
-  'The UPDATE that brings a soft-deleted row back';
-
--- No SET clause: the application's triggers run within it, under the path
--- that they are used to.
-CREATE FUNCTION forge_comm.restore(rel regclass, id anycompatible)
-RETURNS bigint
-LANGUAGE plpgsql
-AS $$
-DECLARE
-  restored pg_catalog.int8;
-BEGIN
-  IF id IS NULL THEN
-    RAISE EXCEPTION 'the id must not be null'
-      USING ERRCODE = 'null_value_not_allowed',
-            HINT = 'Pass the primary key of the row to restore.';
-  END IF;
-  EXECUTE forge_comm.undelete_statement(rel) USING CAST(id AS pg_catalog.text);
-  GET DIAGNOSTICS restored = ROW_COUNT;
-  IF restored OPERATOR(pg_catalog.=) 0 THEN
-    RAISE EXCEPTION 'table % has no deleted row with this key', rel
-      USING ERRCODE = 'no_data_found',
-            HINT = 'It may never have been deleted, or be restored already, or belong to another workspace.';
-  END IF;
-  RETURN restored;
-END
-$$;
-COMMENT ON FUNCTION forge_comm.restore(regclass, anycompatible) IS
-  'Bring a soft-deleted row back';

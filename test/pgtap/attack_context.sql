@@ -273,6 +273,8 @@ CREATE FUNCTION pg_temp.call_of(function regprocedure) RETURNS text LANGUAGE sql
                 string_agg(CASE WHEN p.provariadic <> 0 AND a.n = p.pronargs THEN 'VARIADIC ' ELSE '' END ||
                            CASE WHEN a.type = 'regclass'::regtype THEN '''attack.notes'''
                                 WHEN a.type = 'record'::regtype THEN 'ROW(1)'
+                                WHEN a.type = 'uuid'::regtype THEN '''11111111-1111-1111-1111-111111111111'''
+                                WHEN t.typcategory = 'D' THEN '''now'''
                                 WHEN t.typcategory = 'N' OR t.typtype = 'p' THEN '1'
                                 WHEN t.typcategory = 'B' THEN 'true'
                                 WHEN t.typcategory = 'A' OR a.type = 'jsonb'::regtype THEN '''{}'''
@@ -288,13 +290,13 @@ CREATE TEMP VIEW c_functions AS
     FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang AND l.lanname = 'c'
    WHERE p.pronamespace = 'forge_comm'::regnamespace AND p.proname NOT IN ('in_workspace_support', 'privacy_support');
 SELECT set_eq('SELECT proname::text FROM c_functions WHERE left(pg_temp.attack(NULL, pg_temp.call_of(function), ''regress_nobody''), 5) <> ''42501''',
-              '{page_limit,page_offset,rule_options,gate_remember,mask_literals}'::text[],
-              'the C functions that PUBLIC may call look at their arguments, or at the catalogue, or note a table for the gate');
+              '{page_limit,page_offset,rule_options,gate_remember,mask_literals,new_deletion_id,in_transaction_block}'::text[],
+              'the C functions that PUBLIC may call look at their arguments, or at the catalogue, make an id, or note a table for the gate');
 SELECT is_empty($$
   SELECT function FROM c_functions
    WHERE left(pg_temp.attack(1, pg_temp.call_of(function)), 5) <> '42501'
      AND function NOT IN (SELECT forge_comm.app_functions())
-     AND proname NOT IN ('page_limit', 'page_offset', 'rule_options', 'gate_remember', 'mask_literals')
+     AND proname NOT IN ('page_limit', 'page_offset', 'rule_options', 'gate_remember', 'mask_literals', 'new_deletion_id', 'in_transaction_block')
 $$, 'an application calls no more of them than grant_app() says');
 SELECT is_empty('SELECT function FROM c_functions WHERE pg_temp.attack(NULL, pg_temp.call_of(function), session_user::text) ~ ''^XX''',
                 'and none takes what it is given for something else, even from a superuser');

@@ -16,11 +16,11 @@ CREATE TEMP VIEW functions_of_ours AS
    WHERE p.pronamespace = 'forge_comm'::regnamespace;
 SELECT is_empty('SELECT function FROM functions_of_ours WHERE prosecdef', 'no function lends its owner''s rights');
 SELECT set_eq('SELECT DISTINCT lanname::text FROM functions_of_ours', '{c,sql,plpgsql}'::text[], 'the languages are C, SQL and PL/pgSQL');
--- backfill() commits, restore() and revert() run the application's triggers: none
--- can have a SET clause. What they do under a hostile path is shown below.
+-- backfill() and purge() commit, and restore(), restore_all() and revert() run the
+-- application's triggers: none can have a SET clause. What they do under a hostile path is shown below.
 SELECT set_eq($$SELECT proname::text FROM functions_of_ours
                  WHERE lanname <> 'c' AND 'search_path=pg_catalog, pg_temp' <> ALL (coalesce(proconfig, '{""}'))$$,
-              '{backfill,restore,revert}'::text[], 'all that is not C pins its path, with pg_temp last');
+              '{backfill,purge,restore,restore_all,revert}'::text[], 'all that is not C pins its path, with pg_temp last');
 SELECT is_empty($$SELECT polname FROM pg_policy WHERE polrelid::regclass::text ~ '^attack'
                    AND pg_get_expr(coalesce(polqual, polwithcheck), polrelid) !~ '^(forge_comm\.|true)'$$, 'policies name our functions with their schema');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p
@@ -111,6 +111,7 @@ SELECT last_value AS touched FROM evil.touched \gset
 -- -------------------------------------------- every verb and trigger of ours
 
 GRANT EXECUTE ON FUNCTION forge_comm.set_service_context(text) TO regress_owner;
+SELECT forge_comm.grant_purge('regress_owner');
 GRANT CREATE ON DATABASE :DBNAME TO regress_owner;
 SET LOCAL track_functions = 'all';
 SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_catalog; ' || sql, role), '^(0 rows|' || coalesce(state, '-') || ')',
@@ -143,6 +144,19 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                              PERFORM forge_comm.enable_timestamps(''attack.notes'', created_by => ''created_by'', ignore => ''{amount}'');
                              PERFORM forge_comm.disable_timestamps(''attack.notes'', true)', NULL),
     (NULL, 'regress_owner', 'PERFORM forge_comm.enable_soft_delete(''attack.notes'', deleted_by => ''deleted_by''); PERFORM forge_comm.disable_soft_delete(''attack.notes'', true)', NULL),
+    (NULL, 'regress_owner', 'CREATE TABLE attack.above (id int PRIMARY KEY, code int UNIQUE, who int);
+                             CREATE TABLE attack.below (id int PRIMARY KEY, above int REFERENCES attack.above ON DELETE CASCADE);
+                             CREATE TABLE attack.beside (id int PRIMARY KEY, above int REFERENCES attack.above ON DELETE SET NULL, below int REFERENCES attack.below ON DELETE RESTRICT);
+                             PERFORM forge_comm.enable_soft_delete(''attack.above'', deleted_by => ''who'', deletion_id => ''did'', unique_keys => ''live'');
+                             PERFORM forge_comm.enable_soft_delete(''attack.below'', deletion_id => ''did'');
+                             INSERT INTO attack.above VALUES (1, 1), (2, 2); INSERT INTO attack.below VALUES (1, 1), (2, 2); INSERT INTO attack.beside VALUES (1, 1), (2, 2);
+                             DELETE FROM attack.above; PERFORM forge_comm.restore(''attack.above'', 1);
+                             PERFORM forge_comm.restore_all(did) FROM attack.above WHERE did IS NOT NULL;
+                             DELETE FROM attack.above; PERFORM forge_comm.enter_service(''check'');
+                             PERFORM forge_comm.has_purgeable(''attack.above'', ''infinity''), forge_comm.block_count(''attack.above'');
+                             PERFORM forge_comm.purge_blocks(s.member, 0, 1, ''infinity'', s.condition) FROM forge_comm.purge_steps(''attack.above'') AS s;
+                             PERFORM forge_comm.disable_soft_delete(''attack.above'', true), forge_comm.disable_soft_delete(''attack.below'', true)', NULL),
+    (NULL, 'regress_owner', 'EXECUTE ''CALL forge_comm.purge(''''attack.messages'''', ''''0'''')''', '25001'),
     (NULL, 'regress_owner', 'PERFORM forge_comm.disable_messages(''attack.messages''); PERFORM forge_comm.enable_messages(''attack.messages'')', NULL),
     (NULL, 'regress_owner', 'CREATE TABLE attack.events_3 PARTITION OF attack.events FOR VALUES IN (3)', NULL),
     (NULL, 'regress_owner', 'CREATE TABLE attack.photos () INHERITS (attack.files)', NULL),
@@ -191,6 +205,7 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
     (NULL, session_user::text, 'PERFORM forge_comm.forget_memberships()', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.grant_app(''regress_nobody''), forge_comm.revoke_app(''regress_nobody'')', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.grant_owner(''regress_nobody''), forge_comm.revoke_owner(''regress_nobody'')', NULL),
+    (NULL, session_user::text, 'PERFORM forge_comm.grant_purge(''regress_nobody''), forge_comm.revoke_purge(''regress_nobody'')', NULL),
     (NULL, session_user::text, 'PERFORM forge_comm.create_chat_schema(''attack_chat'')', NULL)
   ) AS t (who, role, sql, state);
 -- In pg_temp they are found without a path, ahead of pg_catalog

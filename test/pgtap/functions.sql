@@ -15,7 +15,7 @@ SELECT p.oid, p.proname, l.lanname, p.provolatile, p.proparallel, p.proisstrict,
 SELECT set_eq($$
   SELECT format('%s(%s) %s', f.proname, pg_get_function_arguments(f.oid), coalesce(pg_get_function_result(f.oid), 'procedure'))
     FROM functions AS f
-   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$|checklist$|mark_secret$|unmark_|verify_token$|mask_literals$|in_service|history_of|row_at|revert$|maintain_|seal_history|verify_history)'
+   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$|checklist$|mark_secret$|unmark_|verify_token$|mask_literals$|in_service|history_of|row_at|revert$|maintain_|seal_history|verify_history|restore_all$|purge$)'
      AND f.proname NOT IN ('in_workspace_support', 'settings_changed', 'settle_filled', 'enable_statement', 'revoke_column', 'current_values')
 $$, ARRAY[
   'set_context(user_id bigint DEFAULT NULL::bigint, workspace_id bigint DEFAULT NULL::bigint, is_local boolean DEFAULT true) void',
@@ -41,14 +41,18 @@ $$, ARRAY[
   'revoke_app(role regrole) void',
   'grant_owner(role regrole) void',
   'revoke_owner(role regrole) void',
+  'grant_purge(role regrole) void',
+  'revoke_purge(role regrole) void',
   'enable_tenancy(rel regclass, workspace_column name DEFAULT ''workspace_id''::name, via name DEFAULT NULL::name, write_roles text[] DEFAULT NULL::text[], same name[] DEFAULT NULL::name[], founding boolean DEFAULT false) void',
   'disable_tenancy(rel regclass, drop_column boolean DEFAULT false) void',
   'backfill(IN rel regclass, IN batch_size integer DEFAULT 10000, INOUT filled bigint DEFAULT 0, INOUT batches bigint DEFAULT 0) procedure',
   'enable_timestamps(rel regclass, created_at name DEFAULT ''created_at''::name, updated_at name DEFAULT ''updated_at''::name, created_by name DEFAULT NULL::name, updated_by name DEFAULT NULL::name, ignore name[] DEFAULT ''{}''::name[]) void',
   'disable_timestamps(rel regclass, drop_columns boolean DEFAULT false) void',
-  'enable_soft_delete(rel regclass, deleted_at name DEFAULT ''deleted_at''::name, deleted_by name DEFAULT NULL::name, is_active name DEFAULT NULL::name, view name DEFAULT NULL::name) void',
+  'enable_soft_delete(rel regclass, deleted_at name DEFAULT ''deleted_at''::name, deleted_by name DEFAULT NULL::name, is_active name DEFAULT NULL::name, view name DEFAULT NULL::name, cascade boolean DEFAULT true, deletion_id name DEFAULT NULL::name, unique_keys text DEFAULT NULL::text) void',
   'disable_soft_delete(rel regclass, drop_columns boolean DEFAULT false) void',
   'restore(rel regclass, id anycompatible) bigint',
+  'restore_all(deletion_id uuid) bigint',
+  'purge(IN rel regclass, IN older_than interval, IN batch integer DEFAULT 10000, IN reason text DEFAULT ''purge''::text, INOUT purged bigint DEFAULT 0, INOUT batches bigint DEFAULT 0) procedure',
   'in_service_context() boolean',
   'enable_history(rel regclass, ignore name[] DEFAULT ''{}''::name[], log name DEFAULT ''audit_log''::name) void',
   'disable_history(rel regclass, drop_log boolean DEFAULT false) void',
@@ -81,7 +85,7 @@ $$, ARRAY[
 SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
               ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_roles', 'remark', 'plain_code',
                     'opens_without_context', 'mask_literals', 'row_hash', 'chain', 'private_lines_policy', 'live_condition',
-                    'message_function_comment', 'trigger_arguments'], 'IMMUTABLE is what looks at its arguments only');
+                    'message_function_comment', 'trigger_arguments', 'live_key_comment'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
                     'rule_options', 'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values',
@@ -96,13 +100,14 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = 
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'page_limit',
                     'page_offset', 'rules', 'rule_options', 'object_name', 'index_comment', 'can_access', 'can_enter', 'knows_user',
                     'is_current_user', 'remark', 'plain_code', 'opens_without_context', 'mask_literals', 'in_service_context',
-                    'row_values', 'history_key', 'row_hash', 'chain', 'private_lines_policy', 'trigger_arguments'],
+                    'row_values', 'history_key', 'row_hash', 'chain', 'private_lines_policy', 'trigger_arguments', 'live_key_comment'],
               'PARALLEL SAFE is what reads only');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proparallel = ''r''', 'no function is PARALLEL RESTRICTED');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
               ARRAY['in_workspace', 'in_workspace_support', 'has_role', 'rule_options', 'backfill_blocks', 'can_enter',
                     'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember', 'mask_literals',
-                    'clear_statistics', 'row_values', 'history_key', 'row_hash'],
+                    'clear_statistics', 'row_values', 'history_key', 'row_hash', 'restore_key', 'restore_deletion',
+                    'purge_blocks'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],
@@ -112,10 +117,11 @@ SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE prosecdef', 'no function runs with the rights of its owner');
 SELECT is_empty($$SELECT oid::regprocedure FROM functions
                    WHERE lanname <> 'c' AND prokind = 'f'
-                     AND proname NOT IN ('restore', 'revert')
+                     AND proname NOT IN ('restore', 'restore_all', 'revert')
                      AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$, 'every path is pinned, pg_temp last');
 SELECT set_eq('SELECT oid::regprocedure::text FROM functions WHERE lanname <> ''c'' AND proconfig IS NULL',
               ARRAY['forge_comm.backfill(regclass,integer,bigint,bigint)', 'forge_comm.restore(regclass,anycompatible)',
+                    'forge_comm.restore_all(uuid)', 'forge_comm.purge(regclass,interval,integer,text,bigint,bigint)',
                     'forge_comm.revert(regclass,anycompatible,timestamp with time zone)'],
               'but where it cannot be, or would be the application''s triggers'' too');
 

@@ -13,6 +13,9 @@ SET ROLE regress_owner;
 
 CREATE TABLE app.channels (id int PRIMARY KEY, workspace_id int NOT NULL);
 CREATE TABLE app.messages (id int PRIMARY KEY, channel_id int NOT NULL REFERENCES app.channels, is_live boolean NOT NULL DEFAULT true);
+CREATE TABLE public.app_pins (id int PRIMARY KEY, message_id int REFERENCES app.messages ON DELETE CASCADE);
+CREATE UNIQUE INDEX one_a_channel ON app.messages (channel_id) WHERE is_live;
+ALTER TABLE app.messages ADD UNIQUE (channel_id, is_live);
 CREATE TABLE app.events (id int, workspace_id int NOT NULL) PARTITION BY LIST (id);
 CREATE TABLE app.events_1 PARTITION OF app.events FOR VALUES IN (1);
 CREATE TABLE app.files (id int, workspace_id int NOT NULL);
@@ -50,7 +53,7 @@ BEGIN
       PERFORM forge_comm.enable_timestamps('app.messages', updated_by => 'editor', ignore => '{is_live}'),
               forge_comm.enable_timestamps('app.events'), forge_comm.enable_timestamps('app.files');
     WHEN 'soft_delete' THEN
-      PERFORM forge_comm.enable_soft_delete('app.messages', deleted_by => 'deleter', is_active => 'is_live'),
+      PERFORM forge_comm.enable_soft_delete('app.messages', deleted_by => 'deleter', is_active => 'is_live', deletion_id => 'deletion', unique_keys => 'live'),
               forge_comm.enable_soft_delete('app.events', view => 'live_events'), forge_comm.enable_soft_delete('app.files', view => '');
     WHEN 'messages' THEN
       PERFORM forge_comm.enable_messages('app.messages');

@@ -1,6 +1,6 @@
 -- Who may call what: closed by default, and exactly what is granted.
 BEGIN;
-SELECT plan(17);
+SELECT plan(21);
 
 CREATE ROLE regress_app;
 CREATE ROLE regress_owner;
@@ -30,7 +30,6 @@ INSERT INTO public_functions VALUES
   ('forge_comm.trigger_arguments(jsonb)'),
   ('forge_comm.create_rule_trigger(regclass,text,text,name,jsonb)'),
   ('forge_comm.create_truncate_trigger(regclass,text,name,text)'),
-  ('forge_comm.undelete_statement(regclass)'),
   ('forge_comm.gate_remember(oid)'),
   ('forge_comm.gate_findings(oid[])'),
   ('forge_comm.finding_table_unprotected(regnamespace)'),
@@ -54,7 +53,14 @@ INSERT INTO public_functions VALUES
   ('forge_comm.hide_private_lines(regclass)'),
   ('forge_comm.private_lines_policy(text)'),
   ('forge_comm.history_log(regclass)'),
-  ('forge_comm.family(regclass)');
+  ('forge_comm.create_cascade_triggers(regclass)'),
+  ('forge_comm.follow_references(regclass)'),
+  ('forge_comm.is_referenced(regclass)'),
+  ('forge_comm.family(regclass)'),
+  ('forge_comm.is_restoring()'),
+  ('forge_comm.new_deletion_id()'),
+  ('forge_comm.in_transaction_block()'),
+  ('forge_comm.backfill_step(regclass,integer)');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_nobody'')', 'SELECT name FROM public_functions', 'PUBLIC');
 SELECT schema_privs_are('forge_comm', 'regress_nobody', '{USAGE}', 'PUBLIC looks names up in the schema, no more');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_nobody', '{}', 'the settings are closed');
@@ -97,7 +103,12 @@ INSERT INTO app_functions VALUES
   ('forge_comm.untold_columns(regclass,jsonb)'),
   ('forge_comm.told_value(regclass,name,text)'),
   ('forge_comm.revert(regclass,anycompatible,timestamp with time zone)'),
-  ('forge_comm.revert_statement(regclass,jsonb,timestamp with time zone)');
+  ('forge_comm.revert_statement(regclass,jsonb,timestamp with time zone)'),
+  ('forge_comm.restore_all(uuid)'),
+  ('forge_comm.restore_key(oid,text[])'),
+  ('forge_comm.restore_deletion(oid[],uuid)'),
+  ('forge_comm.restorable_tables()'),
+  ('forge_comm.key_values(regclass,text,regtype)');
 SELECT lives_ok('SELECT forge_comm.grant_app(''regress_app'')', 'grant_app()');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_app'')', 'TABLE public_functions UNION TABLE app_functions', 'grants what an application calls');
 SELECT lives_ok('SELECT forge_comm.grant_app(''regress_app'')', 'twice does not matter');
@@ -109,22 +120,43 @@ SELECT is_empty($$
   SELECT p.oid::regprocedure::text FROM pg_proc AS p
    WHERE p.pronamespace = 'forge_comm'::regnamespace
      AND p.proname IN ('set_context', 'pin_workspace', 'set_service_context', 'use_memberships', 'forget_memberships', 'check_memberships',
-                       'settings_changed', 'grant_app', 'grant_owner', 'revoke_app', 'revoke_owner', 'in_workspace_support')
+                       'settings_changed', 'grant_app', 'grant_owner', 'grant_purge', 'revoke_app', 'revoke_owner', 'revoke_purge',
+                       'in_workspace_support', 'purge', 'purge_blocks', 'enter_service')
 $$, 'grants no context and nothing to grant on');
 SELECT is_empty($$
   SELECT p.oid::regprocedure::text FROM pg_proc AS p
    WHERE p.pronamespace = 'forge_comm'::regnamespace
      AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'mark_secret', 'unmark_secret', 'tenancy_guard', 'timestamps_stamp', 'soft_delete_guard', 'secrets_guard',
-                                                                                 'history_record', 'history_guard', 'maintain_history', 'seal_history', 'verify_history'))
+                                                                                 'history_record', 'history_guard', 'maintain_history', 'seal_history', 'verify_history',
+                                                                                'soft_delete_note', 'soft_delete_follow'))
   EXCEPT SELECT pg_temp.may_call('regress_owner')
 $$, 'grants what enables and disables, trigger functions included');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_owner', '{}', 'the settings stay closed');
+
+-- A job that purges: that alone, and no service context
+CREATE ROLE regress_job;
+CREATE TEMP TABLE purge_functions (name text);
+INSERT INTO purge_functions VALUES
+  ('forge_comm.purge(regclass,interval,integer,text,bigint,bigint)'),
+  ('forge_comm.purge_blocks(oid,bigint,bigint,timestamp with time zone,text)'),
+  ('forge_comm.check_purge(regclass,interval,integer)'),
+  ('forge_comm.enter_service(text)'),
+  ('forge_comm.key_match(oid,text,text)'),
+  ('forge_comm.keys_to(regclass)'),
+  ('forge_comm.purge_obstacles(regclass)'),
+  ('forge_comm.purge_steps(regclass,text,oid[])'),
+  ('forge_comm.has_purgeable(regclass,timestamp with time zone)'),
+  ('forge_comm.block_count(regclass)');
+SELECT lives_ok('SELECT forge_comm.grant_purge(''regress_job'')', 'grant_purge()');
+SELECT set_eq('SELECT pg_temp.may_call(''regress_job'')', 'TABLE public_functions UNION TABLE purge_functions', 'grants what a purge calls');
+SELECT lives_ok('SELECT forge_comm.revoke_purge(''regress_job'')', 'revoke_purge()');
+SELECT set_eq('SELECT pg_temp.may_call(''regress_job'')', 'SELECT name FROM public_functions', 'takes it back');
 
 -- And back
 SELECT lives_ok('SELECT forge_comm.revoke_app(''regress_app''), forge_comm.revoke_owner(''regress_owner'')', 'revoking');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_app'')', 'SELECT name FROM public_functions', 'leaves an application what PUBLIC has');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_owner'')', 'SELECT name FROM public_functions', 'and an owner');
-SELECT lives_ok('DROP ROLE regress_app, regress_owner', 'nothing holds the roles back');
+SELECT lives_ok('DROP ROLE regress_app, regress_owner, regress_job', 'nothing holds the roles back');
 
 -- Generous defaults for new objects are not for ours
 DROP EXTENSION forge_comm CASCADE;

@@ -1,7 +1,7 @@
 -- Triggers made by hand with our functions: an error that says so, and never
 -- a crash, whatever their kind, their name and their arguments.
 BEGIN;
-SELECT plan(210);
+SELECT plan(222);
 
 CREATE ROLE regress_owner;
 SELECT forge_comm.grant_owner('regress_owner');
@@ -41,7 +41,7 @@ END
 $$;
 
 -- Not a trigger at all
-SELECT throws_ok(format('SELECT forge_comm.%s()', f), '39P01', NULL, f || '() called directly') FROM unnest('{tenancy_guard,timestamps_stamp,soft_delete_guard,secrets_guard,messages_guard,history_record,history_guard}'::text[]) AS f;
+SELECT throws_ok(format('SELECT forge_comm.%s()', f), '39P01', NULL, f || '() called directly') FROM unnest('{tenancy_guard,timestamps_stamp,soft_delete_guard,soft_delete_note,soft_delete_follow,secrets_guard,messages_guard,history_record,history_guard}'::text[]) AS f;
 
 -- Of the wrong kind, under our name and under another
 SELECT is(pg_temp.try(format('%I %s', name, events), function || '()'), '39P01', format('%s: %s %s', function, name, events))
@@ -61,6 +61,13 @@ SELECT is(pg_temp.try(format('%I %s', name, events), function || '()'), '39P01',
                ('history_record', 'other', 'AFTER INSERT OR UPDATE OR DELETE/FOR EACH ROW'),
                ('history_record', 'forge_comm_history', 'AFTER INSERT OR UPDATE OR DELETE/FOR EACH ROW'),
                ('history_guard', 'forge_comm_append_only', 'AFTER INSERT OR UPDATE OR DELETE/FOR EACH ROW')) AS t (function, name, events);
+SELECT is(pg_temp.try('other ' || events, 'soft_delete_note()') ~ '39P01', true, 'soft_delete_note: ' || events)
+  FROM unnest(ARRAY['BEFORE UPDATE/FOR EACH ROW', 'AFTER INSERT OR UPDATE/FOR EACH ROW', 'AFTER UPDATE/FOR EACH STATEMENT', 'AFTER DELETE/FOR EACH ROW']) AS events;
+SELECT is(pg_temp.try('other ' || events, 'soft_delete_follow()') ~ '39P01', true, 'soft_delete_follow: ' || events)
+  FROM unnest(ARRAY['BEFORE UPDATE/FOR EACH STATEMENT', 'AFTER INSERT OR UPDATE/FOR EACH STATEMENT', 'AFTER UPDATE/FOR EACH ROW', 'AFTER TRUNCATE/FOR EACH STATEMENT']) AS events;
+-- of the right kind, where nothing is enabled: nothing to follow
+SELECT is(pg_temp.try('other AFTER UPDATE/' || level, function || '()'), '', function || ' where soft delete is not enabled')
+  FROM (VALUES ('soft_delete_note', 'FOR EACH ROW'), ('soft_delete_follow', 'FOR EACH STATEMENT')) AS t (function, level);
 
 -- Of the right kind, with a name that is not ours
 SELECT is(pg_temp.try('other BEFORE INSERT OR UPDATE/FOR EACH ROW', function), '39P01', function || ' under another name')
