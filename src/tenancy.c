@@ -239,6 +239,13 @@ refuse_change(const GuardState *guard, AttrNumber attnum)
 			 errhint("Insert a copy with the other value, and delete the row.")));
 }
 
+/* Does the owner's ON DELETE SET NULL take a value away?  That moves no row elsewhere. */
+static bool
+is_set_null(const GuardState *guard, AttrNumber attnum, HeapTuple new)
+{
+	return heap_attisnull(new, attnum, guard->desc) && by_referential_action(guard->rel);
+}
+
 /* A row stays in its workspace, and keeps what references agree in. */
 static void
 check_unchanged(const GuardState *guard, HeapTuple old, HeapTuple new)
@@ -249,7 +256,8 @@ check_unchanged(const GuardState *guard, HeapTuple old, HeapTuple new)
 		refuse_change(guard, rule->workspace);
 	for (int i = 0; i < rule->nsame; i++)
 	{
-		if (!same_column(guard->desc, rule->same[i], old, new))
+		if (!same_column(guard->desc, rule->same[i], old, new) &&
+			!is_set_null(guard, rule->same[i], new))
 			refuse_change(guard, rule->same[i]);
 	}
 }
