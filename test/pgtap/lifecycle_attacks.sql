@@ -4,7 +4,7 @@ LOAD 'forge_comm';
 SET client_min_messages = error;
 
 BEGIN;
-SELECT plan(55);
+SELECT plan(61);
 
 CREATE ROLE regress_owner;
 CREATE ROLE regress_attacker;
@@ -14,6 +14,7 @@ SELECT forge_comm.grant_owner('regress_owner'), forge_comm.grant_app('regress_ow
 CREATE SCHEMA life AUTHORIZATION regress_owner;
 CREATE SCHEMA evil AUTHORIZATION regress_attacker;
 GRANT USAGE ON SCHEMA evil TO PUBLIC;
+GRANT CREATE ON DATABASE :DBNAME TO regress_owner;
 SET ROLE regress_owner;
 CREATE TABLE life.users (id int PRIMARY KEY, name text);
 CREATE TABLE life.channels (id int PRIMARY KEY, workspace_id int NOT NULL, name text, secret boolean NOT NULL DEFAULT false);
@@ -170,6 +171,52 @@ SELECT is(pg_temp.attack(1, sql, 'SELECT count(*) FROM life.messages'), expected
                ('SET LOCAL forge_comm.allow_hard_delete = on', '42501'),
                ('SET LOCAL session_replication_role = replica', '42501'),
                ('ALTER TABLE life.messages DISABLE TRIGGER USER', '42501')) AS t (sql, expected);
+
+-- ------------------------------------------- privacy, authors, what agrees
+
+-- What falls is not asked for: rows that the deleter neither sees nor wrote
+SET ROLE regress_owner;
+CREATE SCHEMA talk;
+GRANT USAGE ON SCHEMA talk TO regress_attacker;
+CREATE TABLE talk.memberships (user_id int, workspace_id int, PRIMARY KEY (user_id, workspace_id));
+CREATE TABLE talk.projects (id int PRIMARY KEY, workspace_id int NOT NULL);
+CREATE TABLE talk.channels (id int PRIMARY KEY, workspace_id int NOT NULL, project_id int REFERENCES talk.projects ON DELETE CASCADE, private boolean NOT NULL);
+CREATE TABLE talk.members (channel_id int REFERENCES talk.channels, user_id int, workspace_id int, PRIMARY KEY (user_id, channel_id));
+CREATE TABLE talk.users (id int PRIMARY KEY);
+CREATE TABLE talk.messages (id int PRIMARY KEY, workspace_id int, channel_id int REFERENCES talk.channels ON DELETE CASCADE,
+                            user_id int REFERENCES talk.users ON DELETE SET NULL, parent_id int REFERENCES talk.messages ON DELETE SET NULL);
+CREATE TABLE talk.pins (id int PRIMARY KEY, workspace_id int, channel_id int REFERENCES talk.channels ON DELETE SET NULL,
+                        message_id int REFERENCES talk.messages ON DELETE SET NULL);
+INSERT INTO talk.memberships VALUES (1, 1), (2, 1), (3, 2);
+INSERT INTO talk.projects VALUES (1, 1), (2, 2);
+INSERT INTO talk.channels VALUES (1, 1, 1, false), (2, 1, 1, true), (3, 2, 1, false);
+INSERT INTO talk.members VALUES (2, 2, 1);
+INSERT INTO talk.users VALUES (1), (2);
+INSERT INTO talk.messages VALUES (10, 1, 1, 1, NULL), (11, 1, 1, 2, 10), (20, 1, 2, 2, NULL), (30, 2, 3, 2, NULL);
+INSERT INTO talk.pins VALUES (1, 1, 1, 10), (2, 1, 2, 20);
+SELECT forge_comm.enable_directory('talk.users');
+SELECT forge_comm.enable_tenancy(rel) FROM unnest('{talk.memberships,talk.projects,talk.channels}'::regclass[]) AS rel;
+SELECT forge_comm.enable_tenancy('talk.members', via => 'channel_id');
+SELECT forge_comm.enable_tenancy('talk.messages', via => 'channel_id', same => '{channel_id}');
+SELECT forge_comm.enable_tenancy('talk.pins', same => '{channel_id}');
+SELECT forge_comm.enable_privacy('talk.channels', 'private', 'talk.members', children => '{talk.messages}');
+SELECT forge_comm.enable_authorship('talk.messages');
+SELECT forge_comm.enable_soft_delete(rel) FROM unnest('{talk.users,talk.projects,talk.channels,talk.messages}'::regclass[]) AS rel;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA talk TO regress_attacker;
+RESET ROLE;
+SELECT forge_comm.use_memberships('talk.memberships');
+SELECT is(pg_temp.attack(1, 'DELETE FROM talk.projects', 'SELECT pg_temp.live(''talk.channels'') || '' '' || pg_temp.live(''talk.messages'')'), '3 30',
+          'a cascade reaches a private channel, and no other workspace''s');
+SELECT is(pg_temp.attack(1, 'DELETE FROM talk.projects; DO $x$ BEGIN PERFORM forge_comm.restore(''talk.projects'', 1); END $x$',
+                         'SELECT pg_temp.live(''talk.channels'') || '' '' || pg_temp.live(''talk.messages'')'), '1,2,3 10,11,20,30',
+          'and restore() brings that back');
+SELECT is(pg_temp.attack(1, 'DELETE FROM talk.projects', 'SELECT string_agg(coalesce(channel_id::text, ''-''), '','') FROM talk.pins'), '-,-',
+          'SET NULL of a column that references agree in');
+SELECT is(pg_temp.attack(1, 'UPDATE talk.pins SET channel_id = NULL'), '42501', 'which users cannot do');
+SELECT is(pg_temp.attack(1, 'DELETE FROM talk.messages WHERE id = 10', 'SELECT coalesce(parent_id, 0) FROM talk.messages WHERE id = 11'), '0',
+          'SET NULL in a row of another author''s');
+SELECT is(pg_temp.attack(1, 'DELETE FROM talk.users WHERE id = 1', 'SELECT string_agg(coalesce(user_id::text, ''-''), '','' ORDER BY id) FROM talk.messages'), '-,2,2,2',
+          'SET NULL of an author');
 
 SELECT * FROM finish();
 ROLLBACK;
