@@ -19,6 +19,7 @@ typedef struct GuardState
 	Relation rel;
 	TupleDesc desc;
 	const TenancyRule *rule;
+	bool by_action; /* a referential action writes it */
 	bool bypassed; /* row security does not bind the role */
 	ParentSlot *parents;
 } GuardState;

@@ -8,6 +8,8 @@
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -200,6 +202,83 @@ keys_were_freed(void)
 	return keys_freed_in == compat_local_xid();
 }
 
+/* ----------------------------------------------------- referential actions */
+
+/*
+ * The AFTER triggers of what a referential action writes fire when the action
+ * is over, and nothing tells them of it.  So the rows are remembered by where
+ * their old versions are.
+ */
+typedef struct ActedOn
+{
+	Oid relid;
+	ItemPointerData tid;
+} ActedOn;
+
+static HTAB *acted_on = NULL; /* of the transaction acted_on_in */
+static LocalTransactionId acted_on_in = InvalidLocalTransactionId;
+
+static ActedOn
+row_acted_on(const GuardState *guard, HeapTuple old)
+{
+	ActedOn row;
+
+	memset(&row, 0, sizeof(row)); /* padding is compared, too */
+	row.relid = RelationGetRelid(guard->rel);
+	row.tid = old->t_self;
+	return row;
+}
+
+static void
+remember_action(const GuardState *guard, HeapTuple old)
+{
+	ActedOn row = row_acted_on(guard, old);
+
+	if (acted_on_in != compat_local_xid())
+	{
+		HASHCTL ctl = {
+			.keysize = sizeof(ActedOn),
+			.entrysize = sizeof(ActedOn),
+			.hcxt = TopTransactionContext
+		};
+
+		acted_on = hash_create("forge_comm referential actions", 64, &ctl,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		acted_on_in = compat_local_xid();
+	}
+	(void) hash_search(acted_on, &row, HASH_ENTER, NULL);
+}
+
+static bool
+forget_action(const GuardState *guard, HeapTuple old)
+{
+	ActedOn row;
+	bool found;
+
+	if (acted_on_in != compat_local_xid())
+		return false;
+	row = row_acted_on(guard, old);
+	(void) hash_search(acted_on, &row, HASH_REMOVE, &found);
+	return found;
+}
+
+/* Does a referential action write the row? */
+static bool
+is_by_action(const GuardState *guard, HeapTuple old, bool stored)
+{
+	bool acts = by_referential_action(guard->rel);
+	bool acted;
+
+	if (old == NULL || !guard->rule->rewritten)
+		return acts;
+	acted = forget_action(guard, old);
+	if (stored)
+		return acts || acted;
+	if (acts)
+		remember_action(guard, old);
+	return acts;
+}
+
 /* ------------------------------------------------------------------ guards */
 
 /* A row that is new, or had no workspace until now. */
@@ -243,7 +322,7 @@ refuse_change(const GuardState *guard, AttrNumber attnum)
 static bool
 is_set_null(const GuardState *guard, AttrNumber attnum, HeapTuple new)
 {
-	return heap_attisnull(new, attnum, guard->desc) && by_referential_action(guard->rel);
+	return guard->by_action && heap_attisnull(new, attnum, guard->desc);
 }
 
 /* A row stays in its workspace, and keeps what references agree in. */
@@ -323,7 +402,7 @@ Datum
 forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	bool updates;
+	HeapTuple old;
 	bool stored;
 	GuardState guard;
 
@@ -353,14 +432,14 @@ forge_comm_tenancy_guard(PG_FUNCTION_ARGS)
 	}
 
 	/* referential actions are exempt from policies, and so from ours */
-	guard.bypassed = context_bypassed() || by_referential_action(guard.rel);
+	old = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_trigtuple : NULL;
+	guard.by_action = is_by_action(&guard, old, stored);
+	guard.bypassed = guard.by_action || context_bypassed();
 	guard.parents = parent_slots(fcinfo);
-	updates = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
 	if (stored)
-		guard_stored(&guard, updates ? trigger->tg_trigtuple : NULL,
-					 updates ? trigger->tg_newtuple : trigger->tg_trigtuple);
-	else if (updates)
-		PG_RETURN_POINTER(guard_update(&guard, trigger->tg_trigtuple, trigger->tg_newtuple));
+		guard_stored(&guard, old, old ? trigger->tg_newtuple : trigger->tg_trigtuple);
+	else if (old)
+		PG_RETURN_POINTER(guard_update(&guard, old, trigger->tg_newtuple));
 	else
 		PG_RETURN_POINTER(guard_insert(&guard, trigger->tg_trigtuple));
 	PG_RETURN_POINTER(NULL);

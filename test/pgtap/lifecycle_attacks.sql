@@ -4,7 +4,7 @@ LOAD 'forge_comm';
 SET client_min_messages = error;
 
 BEGIN;
-SELECT plan(61);
+SELECT plan(67);
 
 CREATE ROLE regress_owner;
 CREATE ROLE regress_attacker;
@@ -213,6 +213,35 @@ SELECT is(pg_temp.attack(1, 'DELETE FROM talk.projects; DO $x$ BEGIN PERFORM for
 SELECT is(pg_temp.attack(1, 'DELETE FROM talk.projects', 'SELECT string_agg(coalesce(channel_id::text, ''-''), '','') FROM talk.pins'), '-,-',
           'SET NULL of a column that references agree in');
 SELECT is(pg_temp.attack(1, 'UPDATE talk.pins SET channel_id = NULL'), '42501', 'which users cannot do');
+-- where triggers of the owner's look at rows, they are looked at once more, when the action is over
+CREATE FUNCTION talk.look() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER later BEFORE UPDATE ON talk.pins FOR EACH ROW EXECUTE FUNCTION talk.look();
+CREATE TRIGGER later BEFORE UPDATE ON talk.messages FOR EACH ROW EXECUTE FUNCTION talk.look();
+SELECT is(pg_temp.attack(1, 'DELETE FROM talk.projects', 'SELECT string_agg(coalesce(channel_id::text, ''-''), '','') FROM talk.pins'), '-,-',
+          'SET NULL of rows that are looked at once more');
+SELECT is(pg_temp.attack(1, 'UPDATE talk.pins SET channel_id = NULL'), '42501', 'which users still cannot do');
+RESET ROLE;
+SAVEPOINT hard;
+SET forge_comm.allow_hard_delete = on;
+DELETE FROM talk.messages WHERE channel_id = 2;
+DELETE FROM talk.members;
+DELETE FROM talk.channels WHERE id = 2;
+SELECT is((SELECT string_agg(coalesce(channel_id::text, '-'), ',' ORDER BY id) FROM talk.pins), '1,-', 'PostgreSQL''s own SET NULL of such rows');
+ROLLBACK TO hard;
+-- among them such as the user, who may delete a row that no workspace owns, does not see
+CREATE TABLE talk.labels (id int PRIMARY KEY);
+ALTER TABLE talk.labels OWNER TO regress_owner;
+INSERT INTO talk.labels VALUES (1);
+ALTER TABLE talk.pins ADD label_id int DEFAULT 1 REFERENCES talk.labels ON UPDATE CASCADE ON DELETE SET NULL;
+GRANT SELECT, UPDATE, DELETE ON talk.labels TO regress_attacker;
+INSERT INTO talk.pins VALUES (3, 2);
+SELECT is(pg_temp.attack(1, 'DELETE FROM talk.labels', 'SELECT count(label_id) FROM talk.pins'), '0', 'and in rows of another workspace');
+SELECT is(pg_temp.attack(1, 'UPDATE talk.labels SET id = 2', 'SELECT string_agg(label_id::text, '','') FROM talk.pins'), '2,2,2', 'ON UPDATE CASCADE likewise');
+-- not so what a trigger of the owner's makes of it
+CREATE FUNCTION talk.move() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.workspace_id := 2; RETURN NEW; END';
+CREATE TRIGGER move BEFORE UPDATE ON talk.pins FOR EACH ROW EXECUTE FUNCTION talk.move();
+SELECT is(pg_temp.attack(1, 'DELETE FROM talk.labels'), '42501', 'a row is not moved to another workspace thereby');
+DROP TRIGGER move ON talk.pins;
 SELECT is(pg_temp.attack(1, 'DELETE FROM talk.messages WHERE id = 10', 'SELECT coalesce(parent_id, 0) FROM talk.messages WHERE id = 11'), '0',
           'SET NULL in a row of another author''s');
 SELECT is(pg_temp.attack(1, 'DELETE FROM talk.users WHERE id = 1', 'SELECT string_agg(coalesce(user_id::text, ''-''), '','' ORDER BY id) FROM talk.messages'), '-,2,2,2',
