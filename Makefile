@@ -109,6 +109,7 @@ REGRESS = \
 	live_keys \
 	purge \
 	statements \
+	row_life \
 	messages \
 	secrets \
 	chat_schema \

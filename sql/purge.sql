@@ -53,7 +53,7 @@ GRANT SELECT, UPDATE, DELETE ON ALL TABLES IN SCHEMA regress_purge TO regress_ap
 
 SET SESSION AUTHORIZATION regress_app;
 CALL forge_comm.purge('channels', '0');
-SELECT refused('SELECT forge_comm.purge_blocks(''channels''::regclass, 0, 1, now(), '''')');
+SELECT refused('SELECT forge_comm.purge_blocks(''channels''::regclass, 0, 1, now(), '''', '''')');
 SELECT refused('SELECT forge_comm.enter_service(''me'')');
 SET SESSION AUTHORIZATION regress_owner;
 CALL forge_comm.purge('channels', '0');
@@ -66,7 +66,7 @@ SET SESSION AUTHORIZATION regress_app;
 CALL forge_comm.purge('channels', '0');
 BEGIN;
 SELECT forge_comm.set_context(workspace_id => 1);
-SELECT refused('SELECT forge_comm.purge_blocks(''channels''::regclass, 0, 1, now(), '''')');
+SELECT refused('SELECT forge_comm.purge_blocks(''channels''::regclass, 0, 1, now(), '''', '''')');
 ROLLBACK;
 -- wrong arguments
 SET SESSION AUTHORIZATION regress_job;
@@ -105,6 +105,7 @@ SELECT * FROM pins ORDER BY id;
 -- no key dangles
 SELECT count(*) FROM messages WHERE channel NOT IN (SELECT id FROM channels) OR parent NOT IN (SELECT id FROM messages);
 -- once more does nothing; the rest is due when it is old enough; as a superuser
+CALL forge_comm.purge('channels', '0', reason => NULL);
 CALL forge_comm.purge('channels', '30 days');
 CALL forge_comm.purge('channels', '0');
 CALL forge_comm.purge('messages', '0');

@@ -415,6 +415,21 @@ record_truncate(const HistoryRule *rule)
 	history_append(rule->log, &line);
 }
 
+/* What is told of a purge is a jsonb object; of no row, and so of no workspace. */
+void
+history_tell_purge(Relation rel, const char *what)
+{
+	HistoryRule *rule = rule_of(rel);
+	HistoryLine line;
+
+	if (rule == NULL)
+		return;
+	begin_line(rule, NULL, &line);
+	line.action = "PURGE";
+	line.new = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(what)));
+	history_append(rule->log, &line);
+}
+
 /* ---------------------------------------------------------- partition moves */
 
 /*

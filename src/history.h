@@ -7,8 +7,13 @@
 
 #include "postgres.h"
 
+#include "utils/relcache.h"
+
 /* Deletes are those of a purge, for whoever sets it. */
 extern PGDLLEXPORT bool history_purging;
+
+/* Tell what a purge is about, where changes of the table are logged. */
+extern void history_tell_purge(Relation rel, const char *what);
 
 extern void history_init(void);
 

@@ -12,6 +12,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -119,12 +120,28 @@ purge_query(Relation rel, int64 first, int64 past, const char *condition)
 	return text.data;
 }
 
+/* What a history says of the batch as a whole. */
+static void
+tell_batch(Relation rel, int64 rows, Datum cutoff, text *reason)
+{
+	const int utc = 0;
+	StringInfoData what;
+
+	initStringInfo(&what);
+	appendStringInfo(&what, "{\"rows\": " INT64_FORMAT ", \"deleted_before\": \"%s\", \"reason\": ", rows,
+					 JsonEncodeDateTime(NULL, cutoff, TIMESTAMPTZOID, &utc));
+	escape_json(&what, text_to_cstring(reason));
+	appendStringInfoChar(&what, '}');
+	history_tell_purge(rel, what.data);
+	pfree(what.data);
+}
+
 PG_FUNCTION_INFO_V1(forge_comm_purge_blocks);
 
 /*
- * purge_blocks(rel, first, past, cutoff, condition): remove the rows in blocks
- * [first, past) that were deleted before the cutoff and meet the condition.
- * Returns how many rows of tables with soft delete are gone.
+ * purge_blocks(rel, first, past, cutoff, condition, reason): remove the rows in
+ * blocks [first, past) that were deleted before the cutoff and meet the
+ * condition.  Returns how many rows of tables with soft delete are gone.
  */
 Datum
 forge_comm_purge_blocks(PG_FUNCTION_ARGS)
@@ -161,9 +178,13 @@ forge_comm_purge_blocks(PG_FUNCTION_ARGS)
 		history_purging = OidIsValid(outer);
 	}
 	PG_END_TRY();
+	if (guard_spared)
+		purged += removed;
+	if (purged > 0)
+		tell_batch(rel, purged, cutoff, PG_GETARG_TEXT_PP(5));
 	table_close(rel, NoLock);
 
-	PG_RETURN_INT64(purged + (guard_spared ? removed : 0));
+	PG_RETURN_INT64(purged);
 }
 
 void

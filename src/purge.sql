@@ -1,10 +1,11 @@
 -- Soft-deleted rows are removed for good: the only way that is not an emergency.
 
-CREATE FUNCTION forge_comm.purge_blocks(member oid, first bigint, past bigint, cutoff timestamptz, condition text)
+CREATE FUNCTION forge_comm.purge_blocks(member oid, first bigint, past bigint, cutoff timestamptz, condition text,
+                                        reason text)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'forge_comm_purge_blocks'
 LANGUAGE c VOLATILE STRICT;
-COMMENT ON FUNCTION forge_comm.purge_blocks(oid, bigint, bigint, timestamptz, text) IS
+COMMENT ON FUNCTION forge_comm.purge_blocks(oid, bigint, bigint, timestamptz, text, text) IS
   'Remove the rows in a range of blocks that were deleted long enough ago';
 
 CREATE FUNCTION forge_comm.check_purge(rel regclass, older_than interval, batch integer)
@@ -52,6 +53,10 @@ AS $$
 BEGIN
   IF NOT (SELECT r.rolsuper OR r.rolbypassrls FROM pg_roles AS r WHERE r.rolname = current_user) THEN
     PERFORM forge_comm.set_service_context(reason);
+  ELSIF coalesce(reason, '') = '' THEN
+    RAISE EXCEPTION 'reason must not be null or empty'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Say what it is for; it is part of what a purge leaves in history.';
   END IF;
 END
 $$;
@@ -205,7 +210,7 @@ BEGIN
     of_member := 0;
     WHILE first OPERATOR(pg_catalog.<) blocks LOOP
       PERFORM forge_comm.enter_service(reason);
-      removed := forge_comm.purge_blocks(member, first, first OPERATOR(pg_catalog.+) step, cutoff, condition);
+      removed := forge_comm.purge_blocks(member, first, first OPERATOR(pg_catalog.+) step, cutoff, condition, reason);
       first := first OPERATOR(pg_catalog.+) step;
       IF removed OPERATOR(pg_catalog.>) 0 THEN
         of_member := of_member OPERATOR(pg_catalog.+) removed;

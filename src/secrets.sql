@@ -142,9 +142,10 @@ BEGIN
       END IF;
       CONTINUE;
     ELSIF held.on_table THEN
+      -- system columns, too: a purge asks for ctid, some applications for xmin
       others := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
                    FROM pg_attribute AS a
-                  WHERE a.attrelid = held.member AND a.attnum > 0 AND NOT a.attisdropped
+                  WHERE a.attrelid = held.member AND NOT a.attisdropped
                     AND a.attname <> ALL (forge_comm.secret_columns(rel) || column_name));
       EXECUTE format('REVOKE SELECT ON TABLE %s FROM %s', held.member, held.role);
       IF others IS NOT NULL THEN

@@ -154,7 +154,7 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                              PERFORM forge_comm.restore_all(did) FROM attack.above WHERE did IS NOT NULL;
                              DELETE FROM attack.above; PERFORM forge_comm.enter_service(''check'');
                              PERFORM forge_comm.has_purgeable(''attack.above'', ''infinity''), forge_comm.block_count(''attack.above'');
-                             PERFORM forge_comm.purge_blocks(s.member, 0, 1, ''infinity'', s.condition) FROM forge_comm.purge_steps(''attack.above'') AS s;
+                             PERFORM forge_comm.purge_blocks(s.member, 0, 1, ''infinity'', s.condition, '''') FROM forge_comm.purge_steps(''attack.above'') AS s;
                              PERFORM forge_comm.disable_soft_delete(''attack.above'', true), forge_comm.disable_soft_delete(''attack.below'', true)', NULL),
     (NULL, 'regress_owner', 'EXECUTE ''CALL forge_comm.purge(''''attack.messages'''', ''''0'''')''', '25001'),
     (NULL, 'regress_owner', 'PERFORM forge_comm.disable_messages(''attack.messages''); PERFORM forge_comm.enable_messages(''attack.messages'')', NULL),

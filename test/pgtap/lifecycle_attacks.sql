@@ -4,7 +4,7 @@ LOAD 'forge_comm';
 SET client_min_messages = error;
 
 BEGIN;
-SELECT plan(67);
+SELECT plan(68);
 
 CREATE ROLE regress_owner;
 CREATE ROLE regress_attacker;
@@ -159,9 +159,9 @@ SELECT is(pg_temp.attack(1, 'CREATE FUNCTION evil.who() RETURNS trigger LANGUAGE
 
 -- ---------------------------------------------------------------------- for good
 
-SELECT is(pg_temp.attack(1, format('SELECT forge_comm.purge_blocks(%s, 0, 100, now(), '''')', 'life.messages'::regclass::oid)), '42501', 'the application may not purge');
+SELECT is(pg_temp.attack(1, format('SELECT forge_comm.purge_blocks(%s, 0, 100, now(), '''', '''')', 'life.messages'::regclass::oid)), '42501', 'the application may not purge');
 SELECT is(pg_temp.attack(1, 'CALL forge_comm.purge(''life.messages'', ''0'')'), '42501', 'nor call the procedure');
-SELECT is(pg_temp.attack(workspace, format('SELECT forge_comm.purge_blocks(%s, 0, 100, now(), '''')', 'life.messages'::regclass::oid), as_role => 'regress_job'), '42501',
+SELECT is(pg_temp.attack(workspace, format('SELECT forge_comm.purge_blocks(%s, 0, 100, now(), '''', '''')', 'life.messages'::regclass::oid), as_role => 'regress_job'), '42501',
           format('a job may not without a service context (%s)', coalesce(workspace::text, 'none'))) FROM unnest('{NULL,1}'::int[]) AS workspace;
 SELECT is(pg_temp.attack(NULL, 'SELECT forge_comm.enter_service(''me'')', as_role => 'regress_job'), '42501', 'and makes itself none');
 SELECT is(pg_temp.attack(1, sql, 'SELECT count(*) FROM life.messages'), expected, sql)
@@ -242,6 +242,18 @@ CREATE FUNCTION talk.move() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.works
 CREATE TRIGGER move BEFORE UPDATE ON talk.pins FOR EACH ROW EXECUTE FUNCTION talk.move();
 SELECT is(pg_temp.attack(1, 'DELETE FROM talk.labels'), '42501', 'a row is not moved to another workspace thereby');
 DROP TRIGGER move ON talk.pins;
+-- and what a trigger keeps an action from writing is not remembered as written by it
+CREATE OR REPLACE FUNCTION talk.look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_setting('talk.mode', true) = 'skip' THEN
+    RETURN NULL;
+  ELSIF current_setting('talk.mode', true) = 'null' THEN
+    NEW.channel_id := NULL;
+  END IF;
+  RETURN NEW;
+END $$;
+SELECT is(pg_temp.attack(1, 'SET LOCAL talk.mode = ''skip''; DELETE FROM talk.labels; SET LOCAL talk.mode = ''null''; UPDATE talk.pins SET label_id = NULL'), '42501',
+          'nor is a user''s update taken for the action''s');
 SELECT is(pg_temp.attack(1, 'DELETE FROM talk.messages WHERE id = 10', 'SELECT coalesce(parent_id, 0) FROM talk.messages WHERE id = 11'), '0',
           'SET NULL in a row of another author''s');
 SELECT is(pg_temp.attack(1, 'DELETE FROM talk.users WHERE id = 1', 'SELECT string_agg(coalesce(user_id::text, ''-''), '','' ORDER BY id) FROM talk.messages'), '-,2,2,2',

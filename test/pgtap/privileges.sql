@@ -138,7 +138,7 @@ CREATE ROLE regress_job;
 CREATE TEMP TABLE purge_functions (name text);
 INSERT INTO purge_functions VALUES
   ('forge_comm.purge(regclass,interval,integer,text,bigint,bigint)'),
-  ('forge_comm.purge_blocks(oid,bigint,bigint,timestamp with time zone,text)'),
+  ('forge_comm.purge_blocks(oid,bigint,bigint,timestamp with time zone,text,text)'),
   ('forge_comm.check_purge(regclass,interval,integer)'),
   ('forge_comm.enter_service(text)'),
   ('forge_comm.key_match(oid,text,text)'),
