@@ -548,6 +548,28 @@ $$;
 COMMENT ON FUNCTION forge_comm.finding_trigger_missing(regnamespace) IS
   'Item trigger-missing of the checklist';
 
+-- A key that somebody else added, or that came without the triggers.
+CREATE FUNCTION forge_comm.finding_soft_delete_not_followed(schema regnamespace)
+RETURNS SETOF forge_comm.finding
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT 'soft-delete-not-followed', 'warning', c.oid::regclass::text,
+         'A soft delete does not do to the rows that reference its rows what their foreign keys say.',
+         format('SELECT forge_comm.follow_references(%L);', c.oid::regclass)
+    FROM pg_class AS c
+   WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+     AND forge_comm.has_trigger(c.oid, 'forge_comm_soft_delete')
+     AND forge_comm.rule_options(c.oid, 'forge_comm_soft_delete', 'soft_delete_guard') ->> 'cascade' IS DISTINCT FROM 'false'
+     AND forge_comm.is_referenced(c.oid)
+     AND EXISTS (SELECT FROM forge_comm.family(c.oid) AS f
+                  WHERE NOT forge_comm.has_trigger(f.member, 'forge_comm_soft_delete_note')
+                     OR NOT forge_comm.has_trigger(f.member, 'forge_comm_soft_delete_follow'))
+   ORDER BY c.relname
+$$;
+COMMENT ON FUNCTION forge_comm.finding_soft_delete_not_followed(regnamespace) IS
+  'Item soft-delete-not-followed of the checklist';
+
 -- An outsider who founds a workspace is given an id that rows may be left with.
 CREATE FUNCTION forge_comm.finding_workspace_without_key(schema regnamespace)
 RETURNS SETOF forge_comm.finding
@@ -1500,6 +1522,7 @@ BEGIN
           UNION ALL SELECT * FROM forge_comm.finding_trigger_disabled(schema)
           UNION ALL SELECT * FROM forge_comm.finding_trigger_altered(schema)
           UNION ALL SELECT * FROM forge_comm.finding_trigger_missing(schema)
+          UNION ALL SELECT * FROM forge_comm.finding_soft_delete_not_followed(schema)
           UNION ALL SELECT * FROM forge_comm.finding_workspace_without_key(schema)
           UNION ALL SELECT * FROM forge_comm.finding_private_child_open(schema)
           UNION ALL SELECT * FROM forge_comm.finding_context_public()

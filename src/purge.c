@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -12,9 +13,11 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "context.h"
 #include "history.h"
@@ -24,17 +27,42 @@
 #include "statements.h"
 
 static Oid purging = InvalidOid; /* the table whose rows may go */
+static TimestampTz purging_before; /* if they were deleted before then */
 static int64 purged = 0;
 static bool guard_spared = false; /* does it not count what the purge itself removes? */
 static ExecutorStart_hook_type previous_start = NULL;
 
-/* The rows of the table itself, and those that its foreign keys take along. */
+/* Was a row deleted long enough ago? */
+static bool
+is_purgeable(Relation rel, HeapTuple row)
+{
+	AttrNumber mark = rules_of(rel)->soft_delete->deleted_at;
+	bool isnull;
+	Datum deleted_at = heap_getattr(row, mark, RelationGetDescr(rel), &isnull);
+
+	if (!isnull && TupleDescAttr(RelationGetDescr(rel), mark - 1)->atttypid == TIMESTAMPOID)
+		deleted_at = DirectFunctionCall1(timestamp_timestamptz, deleted_at);
+	return !isnull && DatumGetTimestampTz(deleted_at) < purging_before;
+}
+
+/*
+ * The rows of the table itself, and those that its foreign keys take along.
+ * Among these may be one that has come to life since the purge looked, or that
+ * somebody who calls our parts by hand has not looked for.
+ */
 bool
-count_purged(Relation rel)
+count_purged(Relation rel, HeapTuple row)
 {
 	if (!OidIsValid(purging) ||
 		(RelationGetRelid(rel) != purging && !by_referential_action(rel)))
 		return false;
+	if (!is_purgeable(rel, row))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a purge would remove a row of table \"%s\" that is live, or was deleted not long enough ago",
+						RelationGetRelationName(rel)),
+				 errdetail("The row references one that is to be removed."),
+				 errhint("CALL forge_comm.purge() again: it leaves what such rows reference.")));
 	purged++;
 	return true;
 }
@@ -163,6 +191,7 @@ forge_comm_purge_blocks(PG_FUNCTION_ARGS)
 	statement.text = purge_query(rel, PG_GETARG_INT64(1), PG_GETARG_INT64(2),
 								 text_to_cstring(PG_GETARG_TEXT_PP(4)));
 	purging = RelationGetRelid(rel);
+	purging_before = DatumGetTimestampTz(cutoff);
 	history_purging = true;
 	purged = 0;
 	guard_spared = false;

@@ -467,8 +467,9 @@ forge_comm_soft_delete_guard(PG_FUNCTION_ARGS)
 		remember_update(trigger);
 		PG_RETURN_POINTER(trigger->tg_newtuple);
 	}
-	if (!allow_hard_delete && !count_purged(trigger->tg_relation) &&
-		!by_referential_action(trigger->tg_relation) && !is_partition_move(trigger))
+	if (!is_partition_move(trigger) &&
+		!count_purged(trigger->tg_relation, trigger->tg_trigtuple) &&
+		!allow_hard_delete && !by_referential_action(trigger->tg_relation))
 		refuse_delete(trigger->tg_relation);
 	PG_RETURN_POINTER(trigger->tg_trigtuple);
 }

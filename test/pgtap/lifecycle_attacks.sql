@@ -4,7 +4,7 @@ LOAD 'forge_comm';
 SET client_min_messages = error;
 
 BEGIN;
-SELECT plan(68);
+SELECT plan(71);
 
 CREATE ROLE regress_owner;
 CREATE ROLE regress_attacker;
@@ -164,6 +164,16 @@ SELECT is(pg_temp.attack(1, 'CALL forge_comm.purge(''life.messages'', ''0'')'), 
 SELECT is(pg_temp.attack(workspace, format('SELECT forge_comm.purge_blocks(%s, 0, 100, now(), '''', '''')', 'life.messages'::regclass::oid), as_role => 'regress_job'), '42501',
           format('a job may not without a service context (%s)', coalesce(workspace::text, 'none'))) FROM unnest('{NULL,1}'::int[]) AS workspace;
 SELECT is(pg_temp.attack(NULL, 'SELECT forge_comm.enter_service(''me'')', as_role => 'regress_job'), '42501', 'and makes itself none');
+-- with one, its parts called by hand: nothing live goes, whatever they are given
+GRANT EXECUTE ON FUNCTION forge_comm.set_service_context(text) TO regress_job;
+SELECT is(pg_temp.attack(NULL, format('DO $x$ BEGIN PERFORM forge_comm.set_service_context(''by hand'');
+                                         DELETE FROM life.channels WHERE id = 1; %s
+                                         PERFORM forge_comm.purge_blocks(%s, 0, 100, ''infinity'', '''', ''x''); END $x$', sql, 'life.channels'::regclass::oid),
+                         'SELECT count(*) FROM life.messages', 'regress_job'), expected, 'purge_blocks() by hand: ' || sql)
+  FROM (VALUES ('DELETE FROM life.holds;', '0'),
+               ('DELETE FROM life.holds; UPDATE life.messages SET deleted_at = NULL WHERE id = 20;', '55000'),
+               ('DELETE FROM life.holds; UPDATE life.messages SET deleted_at = ''infinity'' WHERE id = 10;', '55000')) AS t (sql, expected);
+REVOKE EXECUTE ON FUNCTION forge_comm.set_service_context(text) FROM regress_job;
 SELECT is(pg_temp.attack(1, sql, 'SELECT count(*) FROM life.messages'), expected, sql)
   FROM (VALUES ('DELETE FROM ONLY life.messages WHERE id = 10', '4'),
                ('DELETE FROM life.messages AS t WHERE t.ctid >= ''(0,0)''', '4'),
