@@ -206,6 +206,59 @@ SET forge_comm.allow_hard_delete = on;
 DELETE FROM channels WHERE id = 3;
 RESET forge_comm.allow_hard_delete;
 SELECT * FROM told(:since);
+-- ------------------------------------------------------- partitions, and other ways
+
+SET SESSION AUTHORIZATION regress_owner;
+CREATE TABLE eras (id int, part int, workspace_id int NOT NULL, PRIMARY KEY (id, part)) PARTITION BY LIST (part);
+CREATE TABLE eras_1 PARTITION OF eras FOR VALUES IN (1);
+CREATE TABLE kings (id int PRIMARY KEY, workspace_id int NOT NULL, era int, part int, FOREIGN KEY (era, part) REFERENCES eras ON DELETE CASCADE);
+SELECT forge_comm.enable_tenancy(rel) FROM unnest('{eras,kings}'::regclass[]) AS rel;
+SELECT forge_comm.enable_soft_delete(rel, deletion_id => 'did') FROM unnest('{eras,kings}'::regclass[]) AS rel;
+SELECT forge_comm.enable_history(rel) FROM unnest('{eras,kings}'::regclass[]) AS rel;
+CREATE TABLE eras_2 PARTITION OF eras FOR VALUES IN (2);
+RESET SESSION AUTHORIZATION;
+INSERT INTO eras SELECT i, 1 + i % 2, 1 FROM generate_series(1, 8) AS i;
+INSERT INTO kings SELECT i, 1, i, 1 + i % 2 FROM generate_series(1, 8) AS i;
+SELECT max(id) AS since FROM audit_log \gset
+-- of both partitions, under the name of the whole
+DELETE FROM eras WHERE id <= 2;
+SELECT forge_comm.restore('eras', '{2,1}'::int[]);
+SELECT tab, key, action, deletion FROM told(:since);
+-- marked and moved at once is one line
+SELECT max(id) AS since FROM audit_log \gset
+INSERT INTO eras VALUES (9, 2, 1);
+UPDATE eras SET deleted_at = now(), part = 1 WHERE id = 9;
+SELECT tab, key, action, old, new FROM told(:since);
+-- by MERGE, ON CONFLICT, a cursor, a writable CTE
+SELECT max(id) AS since FROM audit_log \gset
+MERGE INTO eras AS e USING (VALUES (4, 1)) AS v (id, part) ON e.id = v.id AND e.part = v.part WHEN MATCHED THEN DELETE;
+INSERT INTO kings VALUES (5, 1) ON CONFLICT (id) DO UPDATE SET deleted_at = now();
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM eras_1 WHERE id = 6 FOR UPDATE;
+FETCH c \g /dev/null
+DELETE FROM eras_1 WHERE CURRENT OF c;
+COMMIT;
+WITH d AS (DELETE FROM eras WHERE id = 7 RETURNING id) SELECT id FROM d;
+SELECT tab, key, action, deletion FROM told(:since);
+SELECT max(id) AS since FROM audit_log \gset
+CALL forge_comm.purge('eras', '0', reason => 'eras');
+SELECT tab, key, action, new FROM told(:since);
+-- what is soft delete's is told as that while it is enabled
+SELECT max(id) AS since FROM audit_log \gset
+UPDATE kings SET deleted_at = now() WHERE id = 8;
+SELECT forge_comm.disable_soft_delete('kings');
+UPDATE kings SET deleted_at = NULL WHERE id = 8;
+SELECT forge_comm.enable_soft_delete('kings', deletion_id => 'did');
+UPDATE kings SET deleted_at = now() WHERE id = 8;
+SELECT tab, key, action FROM told(:since);
+-- what belongs to no workspace, such as the counts of a purge, is for services
+GRANT SELECT ON audit_log TO regress_app;
+SET SESSION AUTHORIZATION regress_app;
+BEGIN;
+SELECT forge_comm.set_context(workspace_id => 1);
+SELECT count(*) > 0, count(*) FILTER (WHERE key IS NULL) FROM audit_log WHERE action = 'PURGE';
+COMMIT;
+RESET SESSION AUTHORIZATION;
 -- and all of it is sealed
 SELECT count(*) > 0 FROM forge_comm.seal_history('audit_log');
 SELECT lines > 0, problem FROM forge_comm.verify_history('audit_log');
