@@ -48,7 +48,7 @@ AS $$
                            'check_memberships', 'settings_changed', 'grant_app', 'revoke_app', 'grant_owner',
                            'revoke_owner', 'grant_purge', 'revoke_purge', 'change_grants', 'app_functions',
                            'owner_functions', 'purge_functions', 'in_transaction_block', 'backfill_step', 'family', 'is_restoring',
-                           'in_workspace_support', 'privacy_support', 'primary_key_column', 'page_limit', 'page_offset',
+                           'in_workspace_support', 'privacy_support', 'page_limit', 'page_offset',
                            'rules', 'rule_options', 'new_deletion_id', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
@@ -180,7 +180,6 @@ GRANT EXECUTE ON FUNCTION
   -- what \d shows anyway
   forge_comm.rules(regclass),
   forge_comm.rule_options(regclass, name, name),
-  forge_comm.primary_key_column(regclass),
   forge_comm.mask_literals(text),
   forge_comm.history_options(regclass),
   forge_comm.key_columns(regclass),

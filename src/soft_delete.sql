@@ -184,22 +184,3 @@ $$;
 COMMENT ON FUNCTION forge_comm.disable_soft_delete(regclass, boolean) IS
   'Undo forge_comm.enable_soft_delete(); the columns it added stay unless asked otherwise';
 
-CREATE FUNCTION forge_comm.primary_key_column(rel regclass, OUT key_column name, OUT type text)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  columns name[] := forge_comm.key_columns(rel);
-BEGIN
-  SELECT a.attname, format_type(a.atttypid, a.atttypmod) INTO key_column, type
-    FROM pg_attribute AS a
-   WHERE a.attrelid = rel AND a.attname = columns[1] AND cardinality(columns) = 1;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'table % has no primary key of one column', rel
-      USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Give the table a primary key of one column.';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION forge_comm.primary_key_column(regclass) IS
-  'The column that identifies a row';

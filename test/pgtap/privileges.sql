@@ -18,7 +18,6 @@ INSERT INTO public_functions VALUES
   ('forge_comm.page_offset(integer,integer)'),
   ('forge_comm.rules(regclass)'),
   ('forge_comm.rule_options(regclass,name,name)'),
-  ('forge_comm.primary_key_column(regclass)'),
   ('forge_comm.has_trigger(regclass,name)'),
   ('forge_comm.follow_parent(regclass,regclass)'),
   ('forge_comm.protect_member(regclass,text,text)'),
