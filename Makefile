@@ -55,7 +55,15 @@ OBJS = \
 	src/marked.o \
 	src/password_hash.o \
 	src/redact.o \
-	src/secrets.o
+	src/secrets.o \
+	src/characters.o \
+	src/cleaning.o \
+	src/display_names.o \
+	src/email.o \
+	src/names.o \
+	src/passwords.o \
+	src/urls.o \
+	src/formats.o
 
 # The parts of the install script, in the order in which they run
 SQL_PARTS = \
@@ -84,6 +92,8 @@ SQL_PARTS = \
 	src/new_members.sql \
 	src/message_shape.sql \
 	src/messages.sql \
+	src/formats.sql \
+	src/domains.sql \
 	src/chat_schema.sql \
 	src/checklist.sql \
 	src/gate.sql \
@@ -116,6 +126,7 @@ REGRESS = \
 	existing_app \
 	checklist \
 	gate \
+	formats \
 	bad_input \
 	privileges
 

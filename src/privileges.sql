@@ -9,13 +9,12 @@ AS $$
   SELECT p.oid::regprocedure
     FROM pg_proc AS p
    WHERE p.pronamespace = 'forge_comm'::regnamespace
-     AND p.proname IN ('set_context', 'pin_workspace', 'current_user_id', 'current_workspace_id',
-                       'workspace_ids', 'in_workspace', 'in_service_context', 'has_role', 'context', 'restore',
-                       'can_access', 'can_enter', 'knows_user', 'is_current_user', 'verify_token',
-                       'history_of', 'row_hash', 'history_log', 'check_may_read_history', 'history_lines', 'history_key', 'given_key', 'key_condition',
-                       'row_at', 'values_at', 'current_values', 'row_values', 'left_at', 'untold_columns', 'told_value',
-                       'revert', 'revert_statement',
-                       'restore_all', 'restore_key', 'restore_deletion', 'restorable_tables', 'key_values')
+     AND p.proname IN ('set_context', 'pin_workspace', 'current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace',
+                    'in_service_context', 'has_role', 'context', 'restore', 'can_access', 'can_enter', 'knows_user',
+                    'is_current_user', 'verify_token', 'history_of', 'row_hash', 'history_log', 'check_may_read_history',
+                    'history_lines', 'history_key', 'given_key', 'key_condition', 'row_at', 'values_at', 'current_values',
+                    'row_values', 'left_at', 'untold_columns', 'told_value', 'revert', 'revert_statement', 'restore_all',
+                    'restore_key', 'restore_deletion', 'restorable_tables', 'key_values')
 $$;
 COMMENT ON FUNCTION forge_comm.app_functions() IS
   'What grant_app() grants';
@@ -28,8 +27,8 @@ AS $$
   SELECT p.oid::regprocedure
     FROM pg_proc AS p
    WHERE p.pronamespace = 'forge_comm'::regnamespace
-     AND p.proname IN ('purge', 'purge_blocks', 'check_purge', 'enter_service', 'key_match', 'keys_to',
-                       'purge_obstacles', 'purge_steps', 'has_purgeable', 'block_count')
+     AND p.proname IN ('purge', 'purge_blocks', 'check_purge', 'enter_service', 'key_match', 'keys_to', 'purge_obstacles',
+                    'purge_steps', 'has_purgeable', 'block_count')
 $$;
 COMMENT ON FUNCTION forge_comm.purge_functions() IS
   'What grant_purge() grants';
@@ -44,12 +43,11 @@ AS $$
    WHERE p.pronamespace = 'forge_comm'::regnamespace
      AND p.oid NOT IN (SELECT forge_comm.app_functions())
      AND p.oid NOT IN (SELECT forge_comm.purge_functions())
-     AND p.proname NOT IN ('set_service_context', 'use_memberships', 'forget_memberships',
-                           'check_memberships', 'settings_changed', 'grant_app', 'revoke_app', 'grant_owner',
-                           'revoke_owner', 'grant_purge', 'revoke_purge', 'change_grants', 'app_functions',
-                           'owner_functions', 'purge_functions', 'in_transaction_block', 'backfill_step', 'family', 'is_restoring',
-                           'in_workspace_support', 'privacy_support', 'page_limit', 'page_offset',
-                           'rules', 'rule_options', 'new_deletion_id', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy')
+     AND p.proname NOT IN ('set_service_context', 'use_memberships', 'forget_memberships', 'check_memberships', 'settings_changed',
+                    'grant_app', 'revoke_app', 'grant_owner', 'revoke_owner', 'grant_purge', 'revoke_purge', 'change_grants',
+                    'app_functions', 'owner_functions', 'purge_functions', 'in_transaction_block', 'backfill_step', 'family',
+                    'is_restoring', 'in_workspace_support', 'privacy_support', 'page_limit', 'page_offset', 'rules', 'rule_options',
+                    'new_deletion_id', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
   'What grant_owner() grants';
@@ -165,6 +163,10 @@ BEGIN
     SELECT 'SCHEMA ' || n.oid::regnamespace, a.grantee
       FROM pg_namespace AS n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS a
      WHERE n.nspname = 'forge_comm' AND a.grantee <> n.nspowner
+    UNION
+    SELECT 'DOMAIN ' || t.oid::regtype, a.grantee
+      FROM pg_type AS t, aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) AS a
+     WHERE t.typnamespace = 'forge_comm'::regnamespace AND t.typtype = 'd' AND a.grantee <> t.typowner
   LOOP
     EXECUTE format('REVOKE ALL ON %s FROM %s', granted.object,
                    CASE WHEN granted.grantee = 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END);
@@ -227,5 +229,26 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.hide_private_lines(regclass),
   forge_comm.private_lines_policy(text),
   forge_comm.history_log(regclass),
-  forge_comm.family(regclass)
+  forge_comm.family(regclass),
+  -- the formats: they look at their arguments alone, and checks call them
+  forge_comm.is_email(text),
+  forge_comm.normalize_email(text),
+  forge_comm.is_display_name(text, integer, integer),
+  forge_comm.is_slug(text),
+  forge_comm.is_channel_name(text),
+  forge_comm.is_url(text),
+  forge_comm.is_color(text),
+  forge_comm.is_timezone(text),
+  forge_comm.is_message_body(text),
+  forge_comm.is_password_hash(text),
+  forge_comm.password_problem(text, text),
+  forge_comm.clean_text(text)
+TO PUBLIC;
+GRANT USAGE ON DOMAIN
+  forge_comm.email,
+  forge_comm.display_name,
+  forge_comm.slug,
+  forge_comm.channel_name,
+  forge_comm.message_body,
+  forge_comm.password_hash
 TO PUBLIC;
