@@ -133,27 +133,39 @@ password_problem_text(const char *password, int len, const char *email, int emai
 
 /* --------------------------------------------------------------- time zones */
 
+/* Etc/GMT+12 to Etc/GMT-14, which name their hours */
+static bool
+is_zone_of_hours(const char *name)
+{
+	static const char prefix[] = "Etc/GMT";
+	const char *sign = name + strlen(prefix);
+	int hours;
+
+	if (strncmp(name, prefix, strlen(prefix)) != 0 || (*sign != '+' && *sign != '-'))
+		return false;
+	if (sign[1] < '1' || sign[1] > '9' || strspn(sign + 1, "0123456789") != strlen(sign + 1) ||
+		strlen(sign + 1) > 2)
+		return false;
+	hours = atoi(sign + 1);
+	return hours <= (*sign == '+' ? 12 : 14);
+}
+
 /*
- * What of a name PostgreSQL might take for a rule, such as EST5EDT, rather
- * than look for a file.  These are the names with digits that IANA has.
+ * The names with digits that IANA has.  Others PostgreSQL would take for
+ * rules, of which there is no end, and keep for as long as the session lasts.
  */
 static bool
 is_zone_with_digits(const char *name)
 {
-	static const char *const zones[] = { "EST5EDT", "CST6CDT", "MST7MDT", "PST8PDT", "GMT0", "GMT+0",
-										 "GMT-0", "Etc/GMT0", "Etc/GMT+0", "Etc/GMT-0", NULL };
-	int hours = 0;
-	int length = 0;
+	static const char *const zones[] = { "EST5EDT", "CST6CDT", "MST7MDT", "PST8PDT", "GMT0",
+										 "GMT+0", "GMT-0", "Etc/GMT0", "Etc/GMT+0", "Etc/GMT-0", NULL };
 
 	for (int i = 0; zones[i]; i++)
 	{
 		if (strcmp(name, zones[i]) == 0)
 			return true;
 	}
-	if (strncmp(name, "Etc/GMT", 7) != 0 || sscanf(name + 7, "%*[+-]%2d%n", &hours, &length) != 1 ||
-		name[7 + length] != '\0' || name[8] == '0')
-		return false;
-	return hours >= 1 && hours <= (name[7] == '+' ? 12 : 14);
+	return is_zone_of_hours(name);
 }
 
 /* Files beside those of IANA's that some systems have */
