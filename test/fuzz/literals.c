@@ -3,17 +3,15 @@
  *		Tries mask_literals() on anything, and on SQL made of pieces whose
  *		literals are known.
  *
- * Built with libFuzzer it takes its inputs from there; alone it makes them at
- * random, always the same ones.  Each input is used twice: as a text, which
- * must do no harm, and as a list of choices by which SQL is put together in
- * which every literal holds the word CANARY.  None may be left.
+ * Each input is used twice: as a text, which must do no harm, and as a list of
+ * choices by which SQL is put together in which every literal holds the word
+ * CANARY.  None may be left.
  */
 #include "../../src/literals.h"
 
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
+
+const char *const telling = "''\"\"$$$$\\\\--/**/eEuU&xXbBnNa1_ \n\r\t.;\xc3\xa9";
 
 #define CANARY "CANARY"
 
@@ -43,7 +41,7 @@ static const char *const others[] = {
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 static void
-fail(const char *what, const char *before, size_t len, const char *after, size_t masked)
+fail_masking(const char *what, const char *before, size_t len, const char *after, size_t masked)
 {
 	fprintf(stderr, "%s:\n%.*s\n--- masked:\n%.*s\n", what, (int) len, before, (int) masked, after);
 	abort();
@@ -62,16 +60,6 @@ contains(const char *text, size_t len, const char *what)
 	return 0;
 }
 
-/* A copy with not a byte more than needed, so that reading on is noticed */
-static char *
-copy(const char *text, size_t len)
-{
-	char *result = malloc(len > 0 ? len : 1);
-
-	memcpy(result, text, len);
-	return result;
-}
-
 /*
  * Mask a text; check that it does not grow, and has nothing left to mask.  With
  * backslashes there are two readings, and what is left of both is neither.
@@ -84,11 +72,11 @@ check(const char *text, size_t len, char **result)
 	char *twice;
 
 	if (n > len)
-		fail("grew", text, len, once, n);
+		fail_masking("grew", text, len, once, n);
 	twice = copy(once, n);
 	if (!contains(text, len, "\\") &&
 		(mask_literals(twice, n) != n || memcmp(once, twice, n) != 0))
-		fail("masked again", text, len, once, n);
+		fail_masking("masked again", text, len, once, n);
 	free(twice);
 	*result = once;
 	return n;
@@ -102,7 +90,7 @@ check_words(const char *text, size_t len)
 	while (next_word(text, len, word.end, &word))
 	{
 		if (word.end > len || word.start >= word.end)
-			fail("word", text, len, "", 0);
+			fail("word", text, len);
 	}
 }
 
@@ -145,8 +133,6 @@ make_sql(const uint8_t *choices, size_t n, bool backslashes, char *sql)
 	return len;
 }
 
-extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -164,56 +150,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		len = make_sql(data, size, backslashes, sql);
 		masked = check(sql, len, &result);
 		if (contains(result, masked, CANARY))
-			fail("left over", sql, len, result, masked);
+			fail_masking("left over", sql, len, result, masked);
 		free(result);
 	}
 	free(sql);
 	return 0;
 }
-
-#ifndef LIBFUZZER
-
-/* xorshift64: the same inputs everywhere */
-static uint64_t state = 88172645463325252u;
-
-static uint64_t
-next_random(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
-
-/* Bytes at random would hardly ever be quotes. */
-static uint8_t
-random_byte(int kind)
-{
-	static const char telling[] = "''\"\"$$$$\\\\--/**/eEuU&xXbBnNa1_ \n\r\t.;\xc3\xa9";
-	uint64_t r = next_random();
-
-	return kind == 0 ? (uint8_t) r : (uint8_t) telling[r % (sizeof(telling) - 1)];
-}
-
-int
-main(int argc, char **argv)
-{
-	long inputs = argc > 1 ? atol(argv[1]) : 100000;
-	uint8_t data[96];
-
-	for (long i = 0; i < inputs; i++)
-	{
-		size_t size = next_random() % (sizeof(data) + 1);
-		uint8_t *exact;
-
-		for (size_t j = 0; j < size; j++)
-			data[j] = random_byte(i % 3);
-		exact = (uint8_t *) copy((char *) data, size);
-		LLVMFuzzerTestOneInput(exact, size);
-		free(exact);
-	}
-	printf("%ld inputs\n", inputs);
-	return 0;
-}
-
-#endif

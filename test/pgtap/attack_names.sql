@@ -197,6 +197,12 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                              PERFORM forge_comm.maintain_history(); PERFORM forge_comm.disable_history(''attack.logged'', true)', NULL),
     (NULL, 'regress_owner', 'CREATE TABLE attack.logged (id int PRIMARY KEY, body pg_catalog.text); PERFORM forge_comm.enable_history(''attack.logged'');
                              INSERT INTO attack.logged VALUES (1, ''a''); DELETE FROM attack.audit_log', '42501'),
+    (NULL, 'regress_owner', 'CREATE TABLE attack.t (email forge_comm.email, name forge_comm.display_name, slug forge_comm.slug, channel forge_comm.channel_name,
+                                                    body forge_comm.message_body, hash forge_comm.password_hash);
+                             INSERT INTO attack.t VALUES (forge_comm.normalize_email('' A@b''), forge_comm.clean_text('' A''), ''a'', ''a'', ''a'', ''$2b$12$'' OPERATOR(pg_catalog.||) pg_catalog.repeat(''a'', 53));
+                             PERFORM forge_comm.is_email(email), forge_comm.is_display_name(name), forge_comm.is_slug(slug), forge_comm.is_channel_name(channel), forge_comm.is_message_body(body),
+                                     forge_comm.is_password_hash(hash), forge_comm.is_url(body), forge_comm.is_color(body), forge_comm.is_timezone(body), forge_comm.password_problem(body, email)
+                                FROM attack.t', NULL),
     (NULL, 'regress_owner', 'PERFORM forge_comm.create_chat_schema(''attack_chat''); PERFORM forge_comm.enable_history(''attack_chat.channels'')', NULL),
     (NULL, session_user::text, 'CREATE TABLE attack.logged (id int PRIMARY KEY, body pg_catalog.text); PERFORM forge_comm.enable_history(''attack.logged'', log => ''log'');
                                 INSERT INTO attack.log (changed_at, table_id, table_schema, table_name, action, transaction_id, role)

@@ -15,7 +15,7 @@ SELECT p.oid, p.proname, l.lanname, p.provolatile, p.proparallel, p.proisstrict,
 SELECT set_eq($$
   SELECT format('%s(%s) %s', f.proname, pg_get_function_arguments(f.oid), coalesce(pg_get_function_result(f.oid), 'procedure'))
     FROM functions AS f
-   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$|checklist$|mark_secret$|unmark_|verify_token$|mask_literals$|in_service|history_of|row_at|revert$|maintain_|seal_history|verify_history|restore_all$|purge$)'
+   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$|checklist$|mark_secret$|unmark_|verify_token$|mask_literals$|in_service|history_of|row_at|revert$|maintain_|seal_history|verify_history|restore_all$|purge$|is_(email|display_name|slug|channel_name|url|color|timezone|message_body|password_hash)$|normalize_email$|password_problem$|clean_text$)'
      AND f.proname NOT IN ('in_workspace_support', 'settings_changed', 'settle_filled', 'enable_statement', 'revoke_column', 'current_values')
 $$, ARRAY[
   'set_context(user_id bigint DEFAULT NULL::bigint, workspace_id bigint DEFAULT NULL::bigint, is_local boolean DEFAULT true) void',
@@ -77,7 +77,19 @@ $$, ARRAY[
   'mark_secret(rel regclass, column_name name, kind text DEFAULT NULL::text, readers regrole[] DEFAULT ''{}''::regrole[], digest_bytes integer DEFAULT 32, expires_at name DEFAULT NULL::name) void',
   'unmark_secret(rel regclass, column_name name) void',
   'verify_token(rel regclass, column_name name, token text, key anyelement DEFAULT NULL::bigint) anyelement',
-  'mask_literals(statement text) text'
+  'mask_literals(statement text) text',
+  'is_email(value text) boolean',
+  'normalize_email(value text) text',
+  'is_display_name(value text, min integer DEFAULT 1, max integer DEFAULT 80) boolean',
+  'is_slug(value text) boolean',
+  'is_channel_name(value text) boolean',
+  'is_url(value text) boolean',
+  'is_color(value text) boolean',
+  'is_timezone(value text) boolean',
+  'is_message_body(value text) boolean',
+  'is_password_hash(value text) boolean',
+  'password_problem(password text, email text DEFAULT NULL::text) text',
+  'clean_text(value text) text'
 ], 'the public functions');
 
 -- What the planner may do with them. Whatever reads the context is STABLE:
@@ -85,7 +97,9 @@ $$, ARRAY[
 SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
               ARRAY['page_limit', 'page_offset', 'object_name', 'index_comment', 'check_roles', 'remark', 'plain_code',
                     'opens_without_context', 'mask_literals', 'row_hash', 'chain', 'private_lines_policy', 'live_condition',
-                    'message_function_comment', 'trigger_arguments', 'live_key_comment'], 'IMMUTABLE is what looks at its arguments only');
+                    'message_function_comment', 'trigger_arguments', 'live_key_comment', 'is_email', 'normalize_email',
+                    'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color', 'is_timezone', 'is_message_body',
+                    'is_password_hash', 'password_problem', 'clean_text'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
                     'rule_options', 'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values',
@@ -94,20 +108,25 @@ SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND pro
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_|mark_secret|unmark_|verify_)'' AND proname NOT IN (''enable_statement'', ''verify_log'', ''verify_history'')
                     AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proleakproof',
-              ARRAY['in_workspace', 'in_service_context', 'knows_user', 'is_current_user'],
-              'LEAKPROOF is what policies ask and no argument makes fail');
+              ARRAY['in_workspace', 'in_service_context', 'knows_user', 'is_current_user', 'is_email', 'normalize_email',
+                    'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color', 'is_message_body', 'is_password_hash',
+                    'password_problem'],
+              'LEAKPROOF is what policies and checks ask, and no argument makes fail');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'page_limit',
                     'page_offset', 'rules', 'rule_options', 'object_name', 'index_comment', 'can_access', 'can_enter', 'knows_user',
                     'is_current_user', 'remark', 'plain_code', 'opens_without_context', 'mask_literals', 'in_service_context',
-                    'row_values', 'history_key', 'row_hash', 'chain', 'private_lines_policy', 'trigger_arguments', 'live_key_comment'],
+                    'row_values', 'history_key', 'row_hash', 'chain', 'private_lines_policy', 'trigger_arguments',
+                    'live_key_comment', 'is_email', 'normalize_email', 'is_display_name', 'is_slug', 'is_channel_name', 'is_url',
+                    'is_color', 'is_timezone', 'is_message_body', 'is_password_hash', 'password_problem', 'clean_text'],
               'PARALLEL SAFE is what reads only');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proparallel = ''r''', 'no function is PARALLEL RESTRICTED');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
               ARRAY['in_workspace', 'in_workspace_support', 'has_role', 'rule_options', 'backfill_blocks', 'can_enter',
                     'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember', 'mask_literals',
-                    'clear_statistics', 'row_values', 'history_key', 'row_hash', 'restore_key', 'restore_deletion',
-                    'purge_blocks'],
+                    'clear_statistics', 'row_values', 'history_key', 'row_hash', 'restore_key', 'restore_deletion', 'purge_blocks',
+                    'is_email', 'normalize_email', 'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color',
+                    'is_timezone', 'is_message_body', 'is_password_hash', 'clean_text'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],

@@ -60,6 +60,19 @@ INSERT INTO public_functions VALUES
   ('forge_comm.new_deletion_id()'),
   ('forge_comm.in_transaction_block()'),
   ('forge_comm.backfill_step(regclass,integer)');
+  ('forge_comm.family(regclass)'),
+  ('forge_comm.is_email(text)'),
+  ('forge_comm.normalize_email(text)'),
+  ('forge_comm.is_display_name(text,integer,integer)'),
+  ('forge_comm.is_slug(text)'),
+  ('forge_comm.is_channel_name(text)'),
+  ('forge_comm.is_url(text)'),
+  ('forge_comm.is_color(text)'),
+  ('forge_comm.is_timezone(text)'),
+  ('forge_comm.is_message_body(text)'),
+  ('forge_comm.is_password_hash(text)'),
+  ('forge_comm.password_problem(text,text)'),
+  ('forge_comm.clean_text(text)');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_nobody'')', 'SELECT name FROM public_functions', 'PUBLIC');
 SELECT schema_privs_are('forge_comm', 'regress_nobody', '{USAGE}', 'PUBLIC looks names up in the schema, no more');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_nobody', '{}', 'the settings are closed');
