@@ -535,20 +535,40 @@ is_touched(void)
 	return touched_at != 0 && touched_at == GetCurrentStatementStartTimestamp();
 }
 
-/* May the report have to do with what is marked? */
+/* Is the function named to which passwords are passed as they are? */
+static bool
+checks_password(const char *text)
+{
+	static const char name[] = "password_problem";
+	size_t n = strlen(name);
+	size_t len = strlen(text);
+	Span word = { 0, 0 };
+
+	while (next_word(text, len, word.end, &word))
+	{
+		if (word.end - word.start == n && pg_strncasecmp(text + word.start, name, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Does a text name what is secret, or what is told of secrets? */
+static bool
+names_secret(const char *text)
+{
+	return text && (marked_in(text) || checks_password(text));
+}
+
+/* May the report have to do with what is secret? */
 static bool
 may_tell_secret(const ErrorData *edata)
 {
-	if (!marked_known())
-		return true;
-	if (!marked_any())
-		return false;
-	if (is_touched())
+	if (!marked_known() || is_touched())
 		return true;
 	return (edata->table_name && marked_table_name(edata->table_name)) ||
-		   marked_in(current_statement()) || marked_in(edata->message) ||
-		   marked_in(edata->detail) || marked_in(edata->detail_log) ||
-		   marked_in(edata->context) || marked_in(edata->internalquery);
+		   names_secret(current_statement()) || names_secret(edata->message) ||
+		   names_secret(edata->detail) || names_secret(edata->detail_log) ||
+		   names_secret(edata->context) || names_secret(edata->internalquery);
 }
 
 static void
