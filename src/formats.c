@@ -31,6 +31,9 @@
 
 #define MAX_BYTES_PER_CHARACTER 4
 
+/* Decomposed, a text has twice as many characters as bytes at most. */
+#define MAX_COMPOSED ((int) (MaxAllocSize / (4 * sizeof(pg_wchar))))
+
 /* ---------------------------------------------------------------- encodings */
 
 static bool
@@ -220,6 +223,11 @@ compose(char *text, int len, int *outlen)
 	*outlen = len;
 	if (is_composed(text, len))
 		return text;
+	if (len > MAX_COMPOSED)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the text is too long to be cleaned"),
+				 errhint("Clean texts of up to %d bytes.", MAX_COMPOSED)));
 	characters = palloc((Size) (len + 1) * sizeof(pg_wchar));
 	(void) pg_mb2wchar_with_len(text, characters, len);
 	composed = unicode_normalize(UNICODE_NFC, characters);

@@ -2,9 +2,9 @@
  * formats.h
  *		What e-mail addresses, names, URLs and the like look like.
  *
- * Texts are in the database's encoding, and need no zero at the end.  None of
- * these raises an error, whatever the text holds: what cannot be read is not
- * of the format.
+ * Texts are in the database's encoding, and need no zero at the end.  Whatever
+ * they hold, none of these raises an error, but clean_text_text() for more
+ * than 64 MB: what cannot be read is not of the format.
  */
 #ifndef FORGE_COMM_FORMATS_H
 #define FORGE_COMM_FORMATS_H

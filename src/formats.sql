@@ -79,7 +79,7 @@ LANGUAGE c IMMUTABLE LEAKPROOF PARALLEL SAFE;
 COMMENT ON FUNCTION forge_comm.password_problem(text, text) IS
   'The name of the rule that a password breaks, or null';
 
--- Composing may need more memory than there is
+-- It fails for what is too long
 CREATE FUNCTION forge_comm.clean_text(value text)
 RETURNS text
 AS 'MODULE_PATHNAME', 'forge_comm_clean_text'
