@@ -397,6 +397,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 SELECT refused(format('UPDATE people SET %I = %L', col, E'a \x01 Canary..')) FROM unnest('{email,name,home,channel,hash}'::text[]) AS col;
 SELECT refused('UPDATE people SET body = '' ''');
+SELECT refused('UPDATE people SET name = repeat(''a'', 81)');
 SELECT refused('UPDATE people SET others[1] = ''a Canary''');
 SELECT refused('SELECT ''a Canary''::forge_comm.email');
 SELECT refused('INSERT INTO people (id, email) SELECT 3, ''a Canary''');

@@ -136,21 +136,16 @@ password_problem_text(const char *password, int len, const char *email, int emai
 
 /* --------------------------------------------------------------- time zones */
 
-/* Etc/GMT+12 to Etc/GMT-14, which name their hours */
+/* Etc/GMT+12 to Etc/GMT-14, which name their hours, and a few that are none */
 static bool
 is_zone_of_hours(const char *name)
 {
 	static const char prefix[] = "Etc/GMT";
-	const char *sign = name + strlen(prefix);
-	int hours;
+	const char *hours = name + strlen(prefix) + 1;
 
-	if (strncmp(name, prefix, strlen(prefix)) != 0 || (*sign != '+' && *sign != '-'))
+	if (strncmp(name, prefix, strlen(prefix)) != 0 || (hours[-1] != '+' && hours[-1] != '-'))
 		return false;
-	if (sign[1] < '1' || sign[1] > '9' || strspn(sign + 1, "0123456789") != strlen(sign + 1) ||
-		strlen(sign + 1) > 2)
-		return false;
-	hours = atoi(sign + 1);
-	return hours <= (*sign == '+' ? 12 : 14);
+	return *hours != '0' && strlen(hours) <= 2 && strspn(hours, "0123456789") == strlen(hours);
 }
 
 /*
