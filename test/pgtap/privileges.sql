@@ -59,7 +59,7 @@ INSERT INTO public_functions VALUES
   ('forge_comm.is_restoring()'),
   ('forge_comm.new_deletion_id()'),
   ('forge_comm.in_transaction_block()'),
-  ('forge_comm.backfill_step(regclass,integer)');
+  ('forge_comm.backfill_step(regclass,integer)'),
   ('forge_comm.family(regclass)'),
   ('forge_comm.is_email(text)'),
   ('forge_comm.normalize_email(text)'),
