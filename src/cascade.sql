@@ -42,17 +42,16 @@ DECLARE
   deleted_at name := forge_comm.rule_options(member, 'forge_comm_soft_delete', 'soft_delete_guard') ->> 'deleted_at';
 BEGIN
   IF NOT forge_comm.has_trigger(member, 'forge_comm_soft_delete_note') THEN
-    EXECUTE format('CREATE TRIGGER forge_comm_soft_delete_note AFTER UPDATE ON %s FOR EACH ROW
-                    WHEN ((OLD.%2$I IS NULL) IS DISTINCT FROM (NEW.%2$I IS NULL))
-                    EXECUTE FUNCTION forge_comm.soft_delete_note()', member, deleted_at);
-    EXECUTE format('COMMENT ON TRIGGER forge_comm_soft_delete_note ON %s IS %L', member,
-                   'Made by forge_comm.enable_soft_delete()');
+    PERFORM forge_comm.create_trigger(
+      member, 'forge_comm_soft_delete_note', 'AFTER UPDATE',
+      format('FOR EACH ROW WHEN ((OLD.%1$I IS NULL) IS DISTINCT FROM (NEW.%1$I IS NULL))
+              EXECUTE FUNCTION forge_comm.soft_delete_note()', deleted_at),
+      'soft_delete');
   END IF;
   IF NOT forge_comm.has_trigger(member, 'forge_comm_soft_delete_follow') THEN
-    EXECUTE format('CREATE TRIGGER forge_comm_soft_delete_follow AFTER UPDATE ON %s FOR EACH STATEMENT
-                    EXECUTE FUNCTION forge_comm.soft_delete_follow()', member);
-    EXECUTE format('COMMENT ON TRIGGER forge_comm_soft_delete_follow ON %s IS %L', member,
-                   'Made by forge_comm.enable_soft_delete()');
+    PERFORM forge_comm.create_trigger(
+      member, 'forge_comm_soft_delete_follow', 'AFTER UPDATE',
+      'FOR EACH STATEMENT EXECUTE FUNCTION forge_comm.soft_delete_follow()', 'soft_delete');
   END IF;
 END
 $$;

@@ -440,8 +440,8 @@ PG_FUNCTION_INFO_V1(forge_comm_soft_delete_guard);
 /*
  * Trigger: BEFORE DELETE OR UPDATE FOR EACH ROW, with the arguments
  * "deleted_at=..." and perhaps "deleted_by=...", "is_active=...",
- * "deletion_id=..." and "cascade=false", and BEFORE TRUNCATE.  The planner hook reads those arguments; the trigger is
- * the net under it.
+ * "deletion_id=..." and "cascade=false", and BEFORE TRUNCATE.  The planner
+ * hook reads those arguments; the trigger is the net under it.
  */
 Datum
 forge_comm_soft_delete_guard(PG_FUNCTION_ARGS)
