@@ -28,6 +28,7 @@ OBJS = \
 	src/memberships.o \
 	src/options.o \
 	src/foreign_keys.o \
+	src/checks.o \
 	src/rules.o \
 	src/tuples.o \
 	src/lookup.o \
@@ -63,7 +64,9 @@ OBJS = \
 	src/names.o \
 	src/passwords.o \
 	src/urls.o \
-	src/formats.o
+	src/formats.o \
+	src/violations.o \
+	src/validation.o
 
 # The parts of the install script, in the order in which they run
 SQL_PARTS = \
@@ -86,6 +89,7 @@ SQL_PARTS = \
 	src/purge.sql \
 	src/redact.sql \
 	src/secrets.sql \
+	src/validation.sql \
 	src/history_log.sql \
 	src/history.sql \
 	src/seals.sql \

@@ -91,7 +91,7 @@ compare_as_key_does(const ForeignKeyCacheInfo *info, int position, LookupKey *ke
 }
 
 /* Fill in how the parent of a foreign key is found in the key's own index. */
-static void
+void
 foreign_key_lookup(const ForeignKeyCacheInfo *info, LookupKey *key)
 {
 	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(info->conoid));

@@ -19,6 +19,9 @@ extern bool is_partition_copy(const ForeignKeyCacheInfo *info);
 /* The table under whose rows those of a table are, or InvalidOid. */
 extern Oid private_parent(Relation rel, AttrNumber via);
 
+/* How the row that a foreign key references is found. */
+extern void foreign_key_lookup(const ForeignKeyCacheInfo *info, LookupKey *key);
+
 /* Add what one foreign key asks to the references of a rule. */
 extern void read_reference(Relation rel, const ForeignKeyCacheInfo *info, TenancyRule *rule);
 

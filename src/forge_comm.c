@@ -21,6 +21,7 @@
 #include "soft_delete.h"
 #include "statements.h"
 #include "timestamps.h"
+#include "violations.h"
 
 PG_MODULE_MAGIC;
 
@@ -43,5 +44,6 @@ _PG_init(void)
 	marked_init();
 	redact_init();
 	history_init();
+	violations_init();
 	MarkGUCPrefixReserved("forge_comm");
 }

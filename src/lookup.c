@@ -259,8 +259,8 @@ find_referenced(Search *search, Snapshot snapshot)
 }
 
 /* The values of a foreign key, of the types that the comparison takes. */
-static void
-convert_values(const LookupKey *key, const Datum *values, Datum *compared)
+void
+lookup_convert(const LookupKey *key, const Datum *values, Datum *compared)
 {
 	for (int i = 0; i < key->nkeys; i++)
 		compared[i] = OidIsValid(key->casts[i]) ?
@@ -289,7 +289,7 @@ lookup_referenced(const LookupKey *key, const Datum *values, bool lock, IdColumn
 	};
 	Snapshot latest = RegisterSnapshot(GetLatestSnapshot());
 
-	convert_values(key, values, compared);
+	lookup_convert(key, values, compared);
 	columns->found = false;
 	(void) (find_referenced(&search, latest) || find_referenced(&search, SnapshotSelf));
 	UnregisterSnapshot(latest);

@@ -30,6 +30,7 @@ extern bool lookup_index(Relation rel, const AttrNumber *attnums, int n, bool un
 						 LookupKey *key);
 extern void lookup_each(const LookupKey *key, const Datum *values, Snapshot snapshot,
 						LookupCallback callback, void *arg);
+extern void lookup_convert(const LookupKey *key, const Datum *values, Datum *compared);
 extern bool lookup_referenced(const LookupKey *key, const Datum *values, bool lock,
 							  IdColumns *columns);
 

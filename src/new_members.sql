@@ -36,7 +36,8 @@ BEGIN
                    ('soft_delete', 'soft_delete_guard', 'DELETE', true),
                    ('authorship', 'authorship_guard', 'INSERT OR UPDATE', false),
                    ('directory', 'directory_guard', 'UPDATE', true),
-                   ('secrets', 'secrets_guard', 'INSERT OR UPDATE', false))
+                   ('secrets', 'secrets_guard', 'INSERT OR UPDATE', false),
+                   ('validation', 'validation_guard', 'INSERT OR UPDATE', false))
            AS t (capability, function_name, events, guards_truncate)
       -- also where the parent's trigger happens to be disabled
      CROSS JOIN LATERAL forge_comm.rule_options(parent, 'forge_comm_' || t.capability, t.function_name)
@@ -50,6 +51,9 @@ BEGIN
         PERFORM forge_comm.create_trigger(member, 'forge_comm_tenancy_stored', 'AFTER INSERT OR UPDATE',
                                           'FOR EACH ROW EXECUTE FUNCTION forge_comm.tenancy_guard()', 'tenancy');
       END IF;
+    END IF;
+    IF rule.capability = 'validation' THEN
+      PERFORM forge_comm.ensure_second_look(member);
     END IF;
     IF rule.capability = 'secrets' THEN
       PERFORM forge_comm.stop_statistics(member, (rule.options ->> 'columns')::name[]);

@@ -33,6 +33,7 @@
 #include "literals.h"
 #include "marked.h"
 #include "redact.h"
+#include "violations.h"
 
 enum
 {
@@ -163,8 +164,10 @@ violates_constraint(int sqlerrcode)
 static bool
 tells_secret(const ErrorData *edata)
 {
-	if (edata->detail == NULL || !violates_constraint(edata->sqlerrcode))
+	if (edata->detail == NULL || !violates_constraint(edata->sqlerrcode) || is_in_our_words(edata))
 		return false;
+	if (tells_checked_values(edata))
+		return true;
 	if (!marked_known())
 		return true;
 	if (is_key(edata->detail))
@@ -178,18 +181,23 @@ guard_detail(void *arg)
 {
 	MemoryContext old;
 	ErrorData *edata;
+	bool checked;
 
-	if (!violates_constraint(geterrcode()) || !marked_known())
+	if (!violates_constraint(geterrcode()))
 		return;
 	old = MemoryContextSwitchTo(CurTransactionContext ? CurTransactionContext : TopMemoryContext);
 	edata = CopyErrorData();
-	if (tells_secret(edata))
+	checked = tells_checked_values(edata);
+	if (checked || (marked_known() && tells_secret(edata)))
 	{
 		if (blank_key(edata->detail))
 			errdetail_internal("%s", edata->detail);
+		else if (checked)
+			errdetail("The row is not shown.");
 		else
 			errdetail("The row is not shown, since the table has secret columns.");
 	}
+	retell_duplicate(edata);
 	FreeErrorData(edata);
 	MemoryContextSwitchTo(old);
 }
@@ -201,6 +209,7 @@ hide_violation(ErrorData *edata)
 	if (tells_secret(edata) && !blank_key(edata->detail) &&
 		strstr(edata->detail, "(") != NULL)
 		hide(edata->detail);
+	retell_duplicate_in_place(edata);
 }
 
 /* -------------------------------------------------------------- statements */
@@ -407,7 +416,7 @@ redact_detail(ErrorData *edata, char **field, bool whole)
 {
 	char *detail = *field;
 
-	if (detail == NULL)
+	if (detail == NULL || is_in_our_words(edata))
 		return;
 	if (strstr(detail, "$1 = ") != NULL || is_function(edata, "elog_node_display") || is_function(edata, "LogChildExit") ||
 		ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
@@ -676,8 +685,7 @@ begin_guard(ErrorContextCallback *guard)
 	guard->callback = guard_detail;
 	guard->arg = NULL;
 	guard->previous = error_context_stack;
-	if (marked_any())
-		error_context_stack = guard;
+	error_context_stack = guard;
 }
 
 static void

@@ -28,7 +28,7 @@ typedef struct RulesEntry
 	bool valid;
 	MemoryContext context; /* holds all that follows, or NULL */
 	RelationRules rules;
-	List *parents; /* tables referenced: their changes matter */
+	List *parents; /* other relations, such as tables referenced, whose changes matter */
 } RulesEntry;
 
 static HTAB *rules_cache = NULL;
@@ -318,6 +318,15 @@ read_secrets(Relation rel)
 	return rule;
 }
 
+/* Other relations matter, too: those referenced, and indexes by their names. */
+static ValidationRule *
+read_validation_rule(Relation rel, RulesEntry *entry)
+{
+	const Trigger *trigger = find_trigger(rel, "forge_comm_validation", "validation_guard", false);
+
+	return trigger ? read_validation(rel, trigger, &entry->parents) : NULL;
+}
+
 /*
  * Read all rules of a relation anew.  The entry counts as valid from before
  * the reading, so that a change that arrives meanwhile is not lost.
@@ -345,6 +354,7 @@ read_rules(Relation rel, RulesEntry *entry)
 		rules.directory = read_directory(rel);
 		rules.authorship = read_authorship(rel);
 		rules.secrets = read_secrets(rel);
+		rules.validation = read_validation_rule(rel, entry);
 		entry->rules = rules;
 	}
 	PG_CATCH();
@@ -387,6 +397,22 @@ rules_of(Relation rel)
 		read_rules(rel, entry);
 	}
 	return &entry->rules;
+}
+
+const RelationRules *
+rules_known(bool (*is_wanted)(const RelationRules *rules, void *arg), void *arg)
+{
+	HASH_SEQ_STATUS status;
+	const RelationRules *found = NULL;
+	RulesEntry *entry;
+
+	hash_seq_init(&status, rules_cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->context && is_wanted(&entry->rules, arg))
+			found = &entry->rules;
+	}
+	return found;
 }
 
 /* Relcache callback: the relation, or a parent of it, has changed. */

@@ -8,6 +8,7 @@
 #include "nodes/bitmapset.h"
 #include "utils/relcache.h"
 
+#include "checks.h"
 #include "conditions.h"
 #include "lookup.h"
 #include "secrets.h"
@@ -141,6 +142,7 @@ typedef struct RelationRules
 	DirectoryRule *directory;
 	AuthorshipRule *authorship;
 	SecretsRule *secrets;
+	ValidationRule *validation;
 } RelationRules;
 
 /*
@@ -148,6 +150,13 @@ typedef struct RelationRules
  * transaction, the struct itself until the next call.
  */
 extern const RelationRules *rules_of(Relation rel);
+
+/*
+ * Rules that have been read, of a relation for which the function says yes, or
+ * NULL.  Reads no catalog.
+ */
+extern const RelationRules *rules_known(bool (*is_wanted)(const RelationRules *rules, void *arg),
+										void *arg);
 
 extern void rules_init(void);
 
