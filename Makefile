@@ -126,6 +126,7 @@ REGRESS = \
 	row_life \
 	messages \
 	secrets \
+	validation \
 	chat_schema \
 	existing_app \
 	checklist \

@@ -29,7 +29,9 @@ BEGIN
   PERFORM forge_comm.enable_soft_delete(format('%I.users', schema_name)::regclass, is_active => 'is_active', cascade => false);
   PERFORM forge_comm.enable_soft_delete(format('%I.messages', schema_name)::regclass);
   PERFORM forge_comm.enable_messages(format('%I.messages', schema_name)::regclass);
+  PERFORM forge_comm.validate_chat_tables(schema_name);
   PERFORM forge_comm.create_founding_function(schema_name);
+  PERFORM forge_comm.create_registering_function(schema_name);
   PERFORM forge_comm.register_chat_memberships(format('%I.memberships', schema_name)::regclass);
 END
 $$;
@@ -156,6 +158,29 @@ $$;
 COMMENT ON FUNCTION forge_comm.protect_chat_tables(name) IS
   'Let the rows of a chat schema be seen and written by those they are for';
 
+-- The tables are new, so there are no rows to look at.
+CREATE FUNCTION forge_comm.validate_chat_tables(schema_name name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  users regclass := format('%I.users', schema_name);
+  workspaces regclass := format('%I.workspaces', schema_name);
+BEGIN
+  PERFORM forge_comm.add_validation(users, 'email', 'email', 'existing=ignore');
+  PERFORM forge_comm.add_validation(users, 'email', 'unique_ci', 'existing=ignore');
+  PERFORM forge_comm.add_validation(users, 'display_name', 'display_name', 'max=100', 'existing=ignore');
+  PERFORM forge_comm.add_validation(users, 'hashed_password', 'password_hash', 'existing=ignore');
+  PERFORM forge_comm.add_validation(workspaces, 'name', 'display_name', 'max=100', 'existing=ignore');
+  PERFORM forge_comm.add_validation(workspaces, 'slug', 'slug', 'existing=ignore');
+  PERFORM forge_comm.add_validation(format('%I.channels', schema_name)::regclass, 'name', 'channel_name', 'existing=ignore');
+  PERFORM forge_comm.add_validation(format('%I.messages', schema_name)::regclass, 'body', 'message_body', 'existing=ignore');
+END
+$$;
+COMMENT ON FUNCTION forge_comm.validate_chat_tables(name) IS
+  'Let the columns of a chat schema have only values that are of their format';
+
 CREATE FUNCTION forge_comm.create_founding_function(schema_name name)
 RETURNS void
 LANGUAGE plpgsql
@@ -191,6 +216,39 @@ END
 $$;
 COMMENT ON FUNCTION forge_comm.create_founding_function(name) IS
   'Make the function by which users make workspaces';
+
+-- Whoever registers is not there yet to be anybody's context: they are given
+-- their id first, and write their own row, as everybody may.
+CREATE FUNCTION forge_comm.create_registering_function(schema_name name)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  EXECUTE replace(replace($ddl$
+    CREATE FUNCTION :schema.register_user(email text, display_name text, password_hash text)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $body$
+    DECLARE
+      registered bigint := nextval(pg_get_serial_sequence(:users, 'id'));
+    BEGIN
+      IF row_security_active(:users) AND (SELECT c.service_reason IS NULL FROM forge_comm.context() AS c) THEN
+        PERFORM forge_comm.set_context(user_id => registered);
+      END IF;
+      INSERT INTO :schema.users (id, email, display_name, hashed_password)
+      VALUES (registered, register_user.email, register_user.display_name, register_user.password_hash);
+      RETURN registered;
+    END
+    $body$;
+    COMMENT ON FUNCTION :schema.register_user(text, text, text) IS
+      'Make a user, who is the one of the transaction from then on';
+  $ddl$, ':schema', quote_ident(schema_name)), ':users', quote_literal(format('%I.users', schema_name)));
+END
+$$;
+COMMENT ON FUNCTION forge_comm.create_registering_function(name) IS
+  'Make the function by which users register';
 
 CREATE FUNCTION forge_comm.register_chat_memberships(rel regclass)
 RETURNS void

@@ -403,6 +403,8 @@ read_bound(const Check *check, JsonbContainer *options, const char *name, const 
 
 	if (given == NULL)
 		return false;
+	if (*given == '\0')
+		refuse_option(check, "has an empty bound", "Leave it out.");
 	*bound = value_of_text(check, given);
 	*text = given;
 	return true;

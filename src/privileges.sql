@@ -230,6 +230,8 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.private_lines_policy(text),
   forge_comm.history_log(regclass),
   forge_comm.family(regclass),
+  forge_comm.has_later_trigger(regclass),
+  forge_comm.ensure_second_look(regclass),
   -- the formats: they look at their arguments alone, and checks call them
   forge_comm.is_email(text),
   forge_comm.normalize_email(text),

@@ -106,6 +106,20 @@ normal_value(const Check *check, Datum value)
 	return normal;
 }
 
+/* Is what a rule looks at as it was? */
+static bool
+is_settled(const RowState *row, const Check *check, bool same)
+{
+	for (int i = 0; same && i < check->parent.nkeys; i++)
+	{
+		bool isnull;
+		Datum value = heap_getattr(row->new, check->key_columns[i], row->desc, &isnull);
+
+		same = was_there(row, check->key_columns[i], value, isnull);
+	}
+	return same;
+}
+
 /* All rules of one column; returns how many they are. */
 static int
 check_column(RowState *row, const ValidationRule *rule, int first, bool normalize)
@@ -120,7 +134,7 @@ check_column(RowState *row, const ValidationRule *rule, int first, bool normaliz
 	{
 		const Check *check = rule->checks[i];
 
-		if (same && check->parent_attnum == InvalidAttrNumber)
+		if (is_settled(row, check, same))
 			continue;
 		if (isnull)
 		{
@@ -128,12 +142,9 @@ check_column(RowState *row, const ValidationRule *rule, int first, bool normaliz
 				note_violation(row, check);
 			continue;
 		}
-		if (!same && !check_holds(check, value))
-		{
+		if (!check_holds(check, value) || !check_row_holds(check, row->new, row->desc, value))
 			note_violation(row, check);
-			continue;
-		}
-		if (normalize && !same)
+		else if (normalize)
 		{
 			Datum normal = normal_value(check, value);
 
@@ -141,8 +152,6 @@ check_column(RowState *row, const ValidationRule *rule, int first, bool normaliz
 				replace_value(row, check, normal, rule->nchecks);
 			value = normal;
 		}
-		if (check->parent_attnum && !check_row_holds(check, row->new, row->desc, value))
-			note_violation(row, check);
 	}
 	return i - first;
 }
