@@ -150,7 +150,8 @@ ISOLATION = \
 	revoked \
 	founders \
 	members \
-	logging
+	logging \
+	registering
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
 
 # Callbacks and PostgreSQL's own headers leave parameters unused. Warnings are

@@ -22,9 +22,6 @@
 
 bool tell_all_violations = false;
 
-/* What our own errors are made of, which tells them from others. */
-static const char in_our_words[] = "%s";
-
 /* ------------------------------------------------------------------ our own */
 
 /* {"code": "length", "message": "name must have ...", "options": {"max": 80}} */
@@ -105,16 +102,10 @@ refuse_row_values(Relation rel, const List *checks)
 		appendStringInfo(&sentence, " (and %d more)", others);
 	ereport(ERROR,
 			(errcode(sqlstate_of(checks)),
-			 errmsg_internal(in_our_words, sentence.data),
+			 errmsg_internal("%s", sentence.data),
 			 tell_all_violations ? errdetail_internal("%s", violations_json(checks)) : 0,
 			 errtablecol(rel, first->attnum),
 			 set_constraint(first->code)));
-}
-
-bool
-is_in_our_words(const ErrorData *edata)
-{
-	return edata->message_id == in_our_words;
 }
 
 /*
@@ -149,6 +140,14 @@ is_table(const RelationRules *rules, void *arg)
 		   (edata->table_name == NULL ||
 			(same_name(edata->table_name, rules->validation->table) &&
 			 same_name(edata->schema_name, rules->validation->schema)));
+}
+
+/* A message of our own, or what we have made of PostgreSQL's. */
+bool
+is_in_our_words(const ErrorData *edata)
+{
+	return same_name(edata->funcname, "refuse_row_values") ||
+		   (same_name(edata->funcname, "_bt_check_unique") && same_name(edata->message_id, "%s"));
 }
 
 /* Which messages of PostgreSQL's come with a row or a key, by their source. */
@@ -228,7 +227,7 @@ retell_duplicate(const ErrorData *edata)
 
 	if (column == NULL)
 		return;
-	errmsg_internal(in_our_words, taken_sentence(column));
+	errmsg_internal("%s", taken_sentence(column));
 	if (tell_all_violations)
 		errdetail_internal("%s", taken_json(column));
 	else if (edata->detail)
