@@ -46,12 +46,13 @@ struct CheckKind
 	bool (*holds)(const Check *check, Datum value);
 	void (*describe)(const Check *check, StringInfo sentence);
 	char *(*normalize)(const char *text, int len, int *outlen);
+	bool (*is_normal)(const char *text, int len); /* surely so, seen quickly */
 };
 
 /* --------------------------------------------------------------------- texts */
 
 /* A text's characters, without the blanks that char(n) pads it with. */
-static const char *
+static inline const char *
 text_of(const Check *check, Datum value, int *len)
 {
 	text *string = DatumGetTextPP(value);
@@ -103,6 +104,29 @@ email_holds(const Check *check, Datum value)
 	const char *text = text_of(check, value, &len);
 
 	return is_email_text(text, len) || normalize_email_text(text, len, &outlen) != NULL;
+}
+
+/* Most addresses and texts need not be copied to see that they are in order. */
+static bool
+is_normal_email(const char *text, int len)
+{
+	for (int i = 0; i < len; i++)
+	{
+		if (text[i] <= ' ' || (text[i] >= 'A' && text[i] <= 'Z'))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_normal_text(const char *text, int len)
+{
+	for (int i = 0; i < len; i++)
+	{
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	}
+	return len == 0 || (text[0] != ' ' && text[len - 1] != ' ');
 }
 
 static bool
@@ -607,13 +631,15 @@ static const CheckKind kinds[] = {
 	  .types = "text or varchar",
 	  .says = "must be plain text",
 	  .holds = always_holds,
-	  .normalize = clean_text_text },
+	  .normalize = clean_text_text,
+	  .is_normal = is_normal_text },
 	{ .name = "email",
 	  .suits = is_free_text_type,
 	  .types = "text or varchar",
 	  .says = "is not a valid e-mail address",
 	  .holds = email_holds,
-	  .normalize = normalize_email_text },
+	  .normalize = normalize_email_text,
+	  .is_normal = is_normal_email },
 	{ .name = "not_blank",
 	  .suits = is_text_type,
 	  .types = "text, varchar or char",
@@ -729,14 +755,6 @@ checks_null(const Check *check)
 }
 
 bool
-check_holds(const Check *check, Datum value)
-{
-	if (check->kind->format)
-		return format_holds(check, value);
-	return check->kind->holds(check, value);
-}
-
-bool
 check_row_holds(const Check *check, HeapTuple tuple, TupleDesc desc, Datum value)
 {
 	return check->parent_attnum == InvalidAttrNumber || agrees_with_parent(check, tuple, desc, value);
@@ -753,6 +771,8 @@ check_normalize(const Check *check, Datum value)
 	if (check->kind->normalize == NULL)
 		return value;
 	string = text_of(check, value, &len);
+	if (check->kind->is_normal(string, len))
+		return value;
 	normal = check->kind->normalize(string, len, &outlen);
 	if (normal == NULL || (outlen == len && memcmp(normal, string, len) == 0))
 		return value;
@@ -778,6 +798,7 @@ make_check(Relation rel, AttrNumber attnum, const CheckKind *kind)
 	Check *check = palloc0(sizeof(Check));
 
 	check->kind = kind;
+	check->holds = kind->format ? format_holds : kind->holds;
 	check->code = kind->name;
 	check->attnum = attnum;
 	check->column = pstrdup(NameStr(attr->attname));

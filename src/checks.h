@@ -21,6 +21,7 @@ typedef struct CheckKind CheckKind;
 typedef struct Check
 {
 	const CheckKind *kind;
+	bool (*holds)(const struct Check *check, Datum value); /* of one that is not null */
 	const char *code; /* the rule's name */
 	const char *options; /* as jsonb writes them, NULL if there are none */
 	AttrNumber attnum;
@@ -85,9 +86,6 @@ extern Check *read_check(Relation rel, AttrNumber attnum, const char *name, Json
 						 List **others);
 
 extern bool checks_null(const Check *check);
-
-/* Is the value, which is not null, as it should be? */
-extern bool check_holds(const Check *check, Datum value);
 
 /* Does the row agree with others as it should? */
 extern bool check_row_holds(const Check *check, HeapTuple tuple, TupleDesc desc, Datum value);

@@ -142,7 +142,7 @@ check_column(RowState *row, const ValidationRule *rule, int first, bool normaliz
 				note_violation(row, check);
 			continue;
 		}
-		if (!check_holds(check, value) || !check_row_holds(check, row->new, row->desc, value))
+		if (!check->holds(check, value) || !check_row_holds(check, row->new, row->desc, value))
 			note_violation(row, check);
 		else if (normalize)
 		{
@@ -273,18 +273,22 @@ forge_comm_is_valid(PG_FUNCTION_ARGS)
 {
 	const Check *check;
 
-	for (int i = 0; i < 4; i++)
+	check = (const Check *) fcinfo->flinfo->fn_extra;
+	if (check == NULL)
 	{
-		if (PG_ARGISNULL(i))
-			PG_RETURN_NULL();
+		for (int i = 0; i < 4; i++)
+		{
+			if (PG_ARGISNULL(i))
+				PG_RETURN_NULL();
+		}
+		check = cached_check(fcinfo);
+		if (check->type != get_fn_expr_argtype(fcinfo->flinfo, 4))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("the value is not of the type of column \"%s\"", check->column),
+					 errhint("Cast it to that type.")));
 	}
-	check = cached_check(fcinfo);
 	if (PG_ARGISNULL(4))
 		PG_RETURN_BOOL(!checks_null(check));
-	if (check->type != get_fn_expr_argtype(fcinfo->flinfo, 4))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("the value is not of the type of column \"%s\"", check->column),
-				 errhint("Cast it to that type.")));
-	PG_RETURN_BOOL(check_holds(check, PG_GETARG_DATUM(4)));
+	PG_RETURN_BOOL(check->holds(check, PG_GETARG_DATUM(4)));
 }

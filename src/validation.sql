@@ -161,7 +161,7 @@ BEGIN
     RETURN format('%s AS t JOIN %s AS p ON %s WHERE t.%I IS NOT NULL AND t.%I IS DISTINCT FROM p.%I',
                   rel, joined.parent, joined.condition, column_name, column_name, parent_column);
   ELSIF rule = 'unique_ci' THEN
-    RETURN format('(SELECT *, count(*) OVER (PARTITION BY %s lower(%I)) AS forge_comm_count FROM %s WHERE %I IS NOT NULL %s) AS t'
+    RETURN format('(SELECT r.*, r.ctid, count(*) OVER (PARTITION BY %s lower(%I)) AS forge_comm_count FROM %s AS r WHERE %I IS NOT NULL %s) AS t'
                   ' WHERE t.forge_comm_count > 1',
                   (SELECT string_agg(quote_ident(w) || ',', ' ') FROM unnest(forge_comm.unique_within(rel, options)) AS w),
                   column_name, rel, column_name, 'AND ' || living);
@@ -177,23 +177,27 @@ CREATE FUNCTION forge_comm.count_invalid(rel regclass, column_name name, rule te
                                          OUT invalid bigint, OUT first_keys jsonb)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-AS $$
+AS $body$
 DECLARE
   key record;
 BEGIN
-  SELECT string_agg(format('%L, t.%I', a.attname, a.attname), ', ' ORDER BY k.ordinality) AS pairs,
-         string_agg(format('t.%I', a.attname), ', ' ORDER BY k.ordinality) AS columns
+  SELECT string_agg(format('t.%I', a.attname), ', ' ORDER BY k.ordinality) AS columns,
+         string_agg(format('f.%I', a.attname), ', ' ORDER BY k.ordinality) AS ordering,
+         string_agg(format('%L, f.%I', a.attname, a.attname), ', ' ORDER BY k.ordinality) AS pairs
     INTO key
     FROM pg_index AS i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, ordinality)
     JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
    WHERE i.indrelid = rel AND i.indisprimary AND k.ordinality <= i.indnkeyatts;
-  EXECUTE format('SELECT coalesce(max(f.n), 0), coalesce(jsonb_agg(f.key), ''[]'')
-                    FROM (SELECT count(*) OVER () AS n, jsonb_build_object(%s) AS key FROM %s ORDER BY %s LIMIT 10) AS f',
-                 coalesce(key.pairs, '''ctid'', t.ctid'), forge_comm.invalid_rows(rel, column_name, rule, options),
-                 coalesce(key.columns, 't.ctid'))
+  -- One scan, in whatever order; what it finds is put in order afterwards.
+  EXECUTE format('WITH found AS MATERIALIZED (SELECT %s FROM %s)
+                  SELECT (SELECT count(*) FROM found),
+                         (SELECT coalesce(jsonb_agg(k.key), ''[]'')
+                            FROM (SELECT jsonb_build_object(%s) AS key FROM found AS f ORDER BY %s LIMIT 10) AS k)',
+                 coalesce(key.columns, 't.ctid'), forge_comm.invalid_rows(rel, column_name, rule, options),
+                 coalesce(key.pairs, $$'ctid', f.ctid$$), coalesce(key.ordering, 'f.ctid'))
      INTO invalid, first_keys;
 END
-$$;
+$body$;
 COMMENT ON FUNCTION forge_comm.count_invalid(regclass, name, text, jsonb) IS
   'How many rows break a rule, and the keys of the first of them';
 
