@@ -75,7 +75,7 @@ SELECT is_empty($$
    WHERE left(pg_temp.command(who, format(w.way, s.name, s.value)), 5) <> '42501'
 $$, 'no setting of a superuser is set by SET, set_config(), ALTER ROLE or a SET clause');
 SELECT set_eq('SELECT name FROM pg_settings WHERE name LIKE ''forge\_comm.%'' AND context <> ''superuser''',
-              ARRAY['forge_comm.missing_context'], 'what else there is says how it fails, not whether');
+              '{forge_comm.missing_context,forge_comm.all_errors}'::text[], 'what else there is says how it fails, not whether');
 SELECT pg_temp.refused(pg_temp.command(NULL, 'SET forge_comm.context = ''scope=*''', session_user::text), '42501',
                        'not even a superuser writes the carrier');
 SELECT pg_temp.refused(pg_temp.command(NULL, format('ALTER DATABASE %I SET forge_comm.context = ''scope=*''', current_database()),

@@ -203,6 +203,18 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                              PERFORM forge_comm.is_email(email), forge_comm.is_display_name(name), forge_comm.is_slug(slug), forge_comm.is_channel_name(channel), forge_comm.is_message_body(body),
                                      forge_comm.is_password_hash(hash), forge_comm.is_url(body), forge_comm.is_color(body), forge_comm.is_timezone(body), forge_comm.password_problem(body, email)
                                 FROM attack.t', NULL),
+    (NULL, 'regress_owner', 'CREATE TABLE attack.above (id int PRIMARY KEY, kind pg_catalog.text); INSERT INTO attack.above VALUES (1, ''a'');
+                             CREATE TABLE attack.t (id int PRIMARY KEY, above_id int REFERENCES attack.above, kind pg_catalog.text, age int, at timestamptz);
+                             INSERT INTO attack.t VALUES (1, 1, ''a'', 1);
+                             PERFORM forge_comm.add_validation(''attack.t'', ''kind'', ''one_of'', ''a'', ''b''), forge_comm.add_validation(''attack.t'', ''kind'', ''unique_ci''),
+                                     forge_comm.add_validation(''attack.t'', ''kind'', ''same_as_parent'', ''via=above_id''), forge_comm.add_validation(''attack.t'', ''kind'', ''matches'', ''[ab]''),
+                                     forge_comm.add_validation(''attack.t'', ''age'', ''range'', ''min=0''), forge_comm.add_validation(''attack.t'', ''at'', ''past'');
+                             UPDATE attack.t SET age = 2, at = pg_catalog.now(); INSERT INTO attack.t VALUES (2, NULL, ''b'', 1);
+                             PERFORM forge_comm.report_invalid(''attack.t'', ''kind'', ''unique_ci''), forge_comm.report_invalid(''attack.t'', ''kind'', ''same_as_parent'', ''via=above_id''),
+                                     forge_comm.report_invalid(''attack.t'', ''kind'', ''length'', ''max=0'');
+                             CREATE TRIGGER zz BEFORE UPDATE ON attack.t FOR EACH ROW EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger();
+                             UPDATE attack.t SET age = 3;
+                             PERFORM forge_comm.drop_validation(''attack.t'', ''kind''), forge_comm.drop_validation(''attack.t'', ''age'', ''range'')', NULL),
     (NULL, 'regress_owner', 'PERFORM forge_comm.create_chat_schema(''attack_chat''); PERFORM forge_comm.enable_history(''attack_chat.channels'')', NULL),
     (NULL, session_user::text, 'CREATE TABLE attack.logged (id int PRIMARY KEY, body pg_catalog.text); PERFORM forge_comm.enable_history(''attack.logged'', log => ''log'');
                                 INSERT INTO attack.log (changed_at, table_id, table_schema, table_name, action, transaction_id, role)

@@ -108,7 +108,8 @@ SELECT lives_ok('INSERT INTO "Our chat".users (email, display_name) VALUES (''a@
 SELECT set_eq($$SELECT format('%s: %s %s', c.relname, r.capability, coalesce(r.options ->> 'via', r.options ->> 'workspace_column'))
                   FROM pg_class AS c, forge_comm.rules(c.oid) AS r
                  WHERE c.relnamespace = '"Our chat"'::regnamespace AND c.relkind = 'r'$$, ARRAY[
-  'users: directory ', 'users: timestamps ', 'users: soft_delete ',
+  'users: directory ', 'users: timestamps ', 'users: soft_delete ', 'users: validation ',
+  'workspaces: validation ', 'channels: validation ', 'messages: validation ',
   'workspaces: tenancy id', 'workspaces: timestamps ',
   'memberships: tenancy workspace_id', 'memberships: timestamps ',
   'channels: tenancy workspace_id', 'channels: privacy ', 'channels: timestamps ',

@@ -15,7 +15,7 @@ SELECT p.oid, p.proname, l.lanname, p.provolatile, p.proparallel, p.proisstrict,
 SELECT set_eq($$
   SELECT format('%s(%s) %s', f.proname, pg_get_function_arguments(f.oid), coalesce(pg_get_function_result(f.oid), 'procedure'))
     FROM functions AS f
-   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$|checklist$|mark_secret$|unmark_|verify_token$|mask_literals$|in_service|history_of|row_at|revert$|maintain_|seal_history|verify_history|restore_all$|purge$|is_(email|display_name|slug|channel_name|url|color|timezone|message_body|password_hash)$|normalize_email$|password_problem$|clean_text$)'
+   WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$|checklist$|mark_secret$|unmark_|verify_token$|mask_literals$|in_service|history_of|row_at|revert$|maintain_|seal_history|verify_history|restore_all$|purge$|is_(email|display_name|slug|channel_name|url|color|timezone|message_body|password_hash)$|normalize_email$|password_problem$|clean_text$|add_validation$|drop_validation$|report_invalid$)'
      AND f.proname NOT IN ('in_workspace_support', 'settings_changed', 'settle_filled', 'enable_statement', 'revoke_column', 'current_values')
 $$, ARRAY[
   'set_context(user_id bigint DEFAULT NULL::bigint, workspace_id bigint DEFAULT NULL::bigint, is_local boolean DEFAULT true) void',
@@ -89,7 +89,10 @@ $$, ARRAY[
   'is_message_body(value text) boolean',
   'is_password_hash(value text) boolean',
   'password_problem(password text, email text DEFAULT NULL::text) text',
-  'clean_text(value text) text'
+  'clean_text(value text) text',
+  'add_validation(rel regclass, column_name name, rule text, VARIADIC options text[] DEFAULT ''{}''::text[]) void',
+  'drop_validation(rel regclass, column_name name, rule text DEFAULT NULL::text) void',
+  'report_invalid(rel regclass, column_name name, rule text, VARIADIC options text[] DEFAULT ''{}''::text[], OUT invalid bigint, OUT first_keys jsonb) record'
 ], 'the public functions');
 
 -- What the planner may do with them. Whatever reads the context is STABLE:
@@ -99,11 +102,11 @@ SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
                     'opens_without_context', 'mask_literals', 'row_hash', 'chain', 'private_lines_policy', 'live_condition',
                     'message_function_comment', 'trigger_arguments', 'live_key_comment', 'is_email', 'normalize_email',
                     'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color', 'is_timezone', 'is_message_body',
-                    'is_password_hash', 'password_problem', 'clean_text'], 'IMMUTABLE is what looks at its arguments only');
+                    'is_password_hash', 'password_problem', 'clean_text', 'validation_options', 'unique_index_comment'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
                     'rule_options', 'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values',
-                    'history_key'],
+                    'history_key', 'check_rule', 'is_valid'],
               'STABLE in C is what reads the context or the catalogue');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_|mark_secret|unmark_|verify_)'' AND proname NOT IN (''enable_statement'', ''verify_log'', ''verify_history'')
                     AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
@@ -118,7 +121,8 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = 
                     'is_current_user', 'remark', 'plain_code', 'opens_without_context', 'mask_literals', 'in_service_context',
                     'row_values', 'history_key', 'row_hash', 'chain', 'private_lines_policy', 'trigger_arguments',
                     'live_key_comment', 'is_email', 'normalize_email', 'is_display_name', 'is_slug', 'is_channel_name', 'is_url',
-                    'is_color', 'is_timezone', 'is_message_body', 'is_password_hash', 'password_problem', 'clean_text'],
+                    'is_color', 'is_timezone', 'is_message_body', 'is_password_hash', 'password_problem', 'clean_text', 'is_valid',
+                    'unique_index_comment'],
               'PARALLEL SAFE is what reads only');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proparallel = ''r''', 'no function is PARALLEL RESTRICTED');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
@@ -126,7 +130,7 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AN
                     'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember', 'mask_literals',
                     'clear_statistics', 'row_values', 'history_key', 'row_hash', 'restore_key', 'restore_deletion', 'purge_blocks',
                     'is_email', 'normalize_email', 'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color',
-                    'is_timezone', 'is_message_body', 'is_password_hash', 'clean_text'],
+                    'is_timezone', 'is_message_body', 'is_password_hash', 'clean_text', 'check_rule'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],
@@ -160,7 +164,8 @@ $$, 'and every column');
 
 -- Settings
 SELECT results_eq($$SELECT name::text, context::text, boot_val::text FROM pg_settings WHERE name LIKE 'forge\_comm.%' ORDER BY name$$,
-                  $$VALUES ('forge_comm.allow_bypass_role', 'superuser', 'off'),
+                  $$VALUES ('forge_comm.all_errors', 'user', 'off'),
+                           ('forge_comm.allow_bypass_role', 'superuser', 'off'),
                            ('forge_comm.allow_hard_delete', 'superuser', 'off'),
                            ('forge_comm.missing_context', 'user', 'error'),
                            ('forge_comm.preserve_timestamps', 'superuser', 'off'),

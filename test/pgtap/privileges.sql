@@ -61,6 +61,8 @@ INSERT INTO public_functions VALUES
   ('forge_comm.in_transaction_block()'),
   ('forge_comm.backfill_step(regclass,integer)'),
   ('forge_comm.family(regclass)'),
+  ('forge_comm.has_later_trigger(regclass)'),
+  ('forge_comm.ensure_second_look(regclass)'),
   ('forge_comm.is_email(text)'),
   ('forge_comm.normalize_email(text)'),
   ('forge_comm.is_display_name(text,integer,integer)'),
@@ -141,6 +143,8 @@ SELECT is_empty($$
      AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'mark_secret', 'unmark_secret', 'tenancy_guard', 'timestamps_stamp', 'soft_delete_guard', 'secrets_guard',
                                                                                  'history_record', 'history_guard', 'maintain_history', 'seal_history', 'verify_history',
                                                                                 'soft_delete_note', 'soft_delete_follow'))
+     AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'mark_secret', 'unmark_secret', 'add_validation', 'drop_validation', 'report_invalid', 'validation_guard', 'tenancy_guard', 'timestamps_stamp', 'soft_delete_guard', 'secrets_guard',
+                                                                                 'history_record', 'history_guard', 'maintain_history', 'seal_history', 'verify_history'))
   EXCEPT SELECT pg_temp.may_call('regress_owner')
 $$, 'grants what enables and disables, trigger functions included');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_owner', '{}', 'the settings stay closed');
