@@ -1,7 +1,7 @@
 -- The tables of create_chat_schema(): columns, keys, indexes, and what is
 -- enabled on each.
 BEGIN;
-SELECT plan(63);
+SELECT plan(77);
 
 CREATE ROLE regress_owner;
 SELECT forge_comm.grant_owner('regress_owner');
@@ -124,6 +124,45 @@ SELECT is((SELECT format('%s %s %s %s', memberships, user_column, workspace_colu
           'chat.memberships user_id workspace_id role', 'the memberships are registered');
 SELECT forge_comm.create_chat_schema('chat2');
 SELECT results_eq('SELECT memberships FROM forge_comm.settings', 'VALUES (''chat.memberships''::regclass)', 'and stay so');
+
+-- Who registers is the user from then on, and nobody else's rights are needed
+CREATE ROLE regress_app;
+SELECT forge_comm.grant_app('regress_app');
+GRANT USAGE ON SCHEMA chat TO regress_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chat TO regress_app;
+CREATE FUNCTION pg_temp.outcome(sql text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  message text; detail text; col text; result text;
+BEGIN
+  EXECUTE sql INTO result;
+  RETURN result;
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, col = COLUMN_NAME;
+  RETURN concat_ws(' | ', SQLSTATE, message, nullif(detail, ''), nullif(col, ''));
+END $$;
+SET LOCAL client_min_messages = error;
+SELECT is(pg_get_function_identity_arguments(oid) || ' ' || prosecdef, 'email text, display_name text, password_hash text false', 'register_user() lends nobody''s rights')
+  FROM pg_proc WHERE oid = 'chat.register_user'::regproc;
+SET ROLE regress_app;
+SELECT is(left(pg_temp.outcome($$SELECT chat.register_user('Ann@x.example', 'Ann', NULL)$$), 5), '42501', 'it takes the privilege to use the sequence');
+RESET ROLE;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA chat TO regress_app;
+SET ROLE regress_app;
+SELECT is(pg_temp.outcome($$SELECT chat.register_user('ann', 'Ann', NULL)$$), '23514 | email is not a valid e-mail address | email', 'no address');
+SELECT is(pg_temp.outcome($$SELECT chat.register_user('Ann@x.example', ' ', NULL)$$) ~ '^23514 . display_name is not', true, 'no name');
+SELECT is(pg_temp.outcome($$SELECT chat.register_user('Ann@x.example', 'Ann', 'hunter2')$$), '23514 | hashed_password is not the hash of a password | hashed_password', 'no hash');
+SELECT is(pg_temp.outcome($$SELECT chat.register_user(NULL, 'Ann', NULL)$$), '23502 | email is required | email', 'nothing');
+SELECT is(forge_comm.current_user_id(), NULL, 'after an error nobody is the user');
+SAVEPOINT registered;
+CREATE TEMP TABLE mine AS SELECT chat.register_user('Ann@x.example', 'Ann', NULL) AS id;
+SELECT is(forge_comm.current_user_id(), id, 'who has registered is the user') FROM mine;
+SELECT is(forge_comm.workspace_ids(), '{}', 'in no workspace');
+SELECT results_eq('SELECT email::text FROM chat.users', $$VALUES ('ann@x.example')$$, 'and sees nobody else');
+SELECT isnt(chat.create_workspace('Ann''s', 'anns'), NULL, 'but may make one');
+SELECT is(left(pg_temp.outcome($$SELECT chat.register_user('bob@x.example', 'Bob', NULL)$$), 5), '42501', 'nobody registers in the name of another');
+RESET ROLE;
+SELECT is(pg_temp.outcome($$SELECT chat.register_user('ANN@x.example', 'Eve', NULL)$$), '23505 | email is already registered | There is a row that has it. | email', 'an address is registered once');
+SELECT is(pg_temp.outcome($$SELECT chat.register_user('eve@x.example', 'Eve', NULL) IS NOT NULL$$), 'true', 'a superuser registers others');
 
 SELECT * FROM finish();
 ROLLBACK;
