@@ -39,10 +39,10 @@ SELECT forge_comm.grant_app('app');
 \connect -
 \set ECHO queries
 INSERT INTO workspaces (name, slug) VALUES ('Acme', 'acme'), ('Globex', 'globex');
-INSERT INTO users (email, display_name, hashed_password) VALUES
-	('ann@acme.example', 'Ann', '*'),
-	('bob@globex.example', 'Bob', '*'),
-	('zoe@both.example', 'Zoe', '*');
+INSERT INTO users (email, display_name) VALUES
+	('ann@acme.example', 'Ann'),
+	('bob@globex.example', 'Bob'),
+	('zoe@both.example', 'Zoe');
 INSERT INTO memberships (workspace_id, user_id, role) VALUES
 	(1, 1, 'owner'), (2, 2, 'owner'), (1, 3, 'member'), (2, 3, 'guest');
 INSERT INTO channels (workspace_id, name) VALUES (1, 'general'), (2, 'general');

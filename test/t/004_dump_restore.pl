@@ -20,7 +20,7 @@ $app->onboard;
 # nothing. Memberships are registered for the application's.
 $app->owner(q{SELECT forge_comm.create_chat_schema('chat')});
 $app->admin(q{
-	INSERT INTO chat.users (email, display_name) VALUES ('dora', 'Dora');
+	INSERT INTO chat.users (email, display_name) VALUES ('dora@x.example', 'Dora');
 	INSERT INTO chat.workspaces (name, slug) VALUES ('Acme', 'acme'), ('Bolt', 'bolt');
 	INSERT INTO chat.channels (workspace_id, name) VALUES (1, 'general'), (2, 'general');
 	INSERT INTO chat.messages (workspace_id, channel_id, user_id, body)
