@@ -50,6 +50,7 @@ OBJS = \
 	src/cascade.o \
 	src/restore.o \
 	src/purge.o \
+	src/cursors.o \
 	src/messages.o \
 	src/gate.o \
 	src/literals.o \
@@ -95,6 +96,7 @@ SQL_PARTS = \
 	src/seals.sql \
 	src/new_members.sql \
 	src/message_shape.sql \
+	src/cursors.sql \
 	src/messages.sql \
 	src/formats.sql \
 	src/domains.sql \

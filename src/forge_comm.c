@@ -10,6 +10,7 @@
 #include "answers.h"
 #include "cascade.h"
 #include "context.h"
+#include "cursors.h"
 #include "gate.h"
 #include "history.h"
 #include "marked.h"
@@ -45,5 +46,6 @@ _PG_init(void)
 	redact_init();
 	history_init();
 	violations_init();
+	cursors_init();
 	MarkGUCPrefixReserved("forge_comm");
 }
