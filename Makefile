@@ -51,6 +51,8 @@ OBJS = \
 	src/restore.o \
 	src/purge.o \
 	src/cursors.o \
+	src/visible.o \
+	src/listing.o \
 	src/messages.o \
 	src/gate.o \
 	src/literals.o \
@@ -97,6 +99,9 @@ SQL_PARTS = \
 	src/new_members.sql \
 	src/message_shape.sql \
 	src/cursors.sql \
+	src/listing.sql \
+	src/threads.sql \
+	src/message_page.sql \
 	src/messages.sql \
 	src/formats.sql \
 	src/domains.sql \

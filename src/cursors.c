@@ -53,6 +53,7 @@ typedef struct Key
 static struct
 {
 	bool valid;
+	uint64 generation; /* counts the changes */
 	Oid relid; /* forge_comm.cursor_keys itself */
 	int n;
 	Key keys[MOST_KEYS];
@@ -118,7 +119,16 @@ static void
 forget_keys(Datum arg, Oid relid)
 {
 	if (!OidIsValid(relid) || relid == cache.relid)
+	{
 		cache.valid = false;
+		cache.generation++;
+	}
+}
+
+uint64
+cursor_generation(void)
+{
+	return cache.generation;
 }
 
 /* -------------------------------------------------------------------- code */

@@ -40,6 +40,9 @@ extern int cursor_decode(const CursorUse *use, const char *cursor, int len, int6
 /* The error for that: MC001. */
 extern void cursor_is_invalid(void) pg_attribute_noreturn();
 
+/* Changes whenever a cursor that was good may no longer be. */
+extern uint64 cursor_generation(void);
+
 extern void cursors_init(void);
 
 #endif /* FORGE_COMM_CURSORS_H */

@@ -23,6 +23,7 @@
 #include "statements.h"
 #include "timestamps.h"
 #include "violations.h"
+#include "visible.h"
 
 PG_MODULE_MAGIC;
 
@@ -47,5 +48,6 @@ _PG_init(void)
 	history_init();
 	violations_init();
 	cursors_init();
+	visible_init();
 	MarkGUCPrefixReserved("forge_comm");
 }

@@ -171,7 +171,10 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  names jsonb := jsonb_strip_nulls(to_jsonb(shape));
+  names jsonb := jsonb_strip_nulls(to_jsonb(shape))
+                 || jsonb_build_object('rel_constant', format('%L::pg_catalog.regclass', shape.rel),
+                                       'channels_constant', format('%L::pg_catalog.regclass', shape.channels),
+                                       'channels_key_constant', quote_literal(shape.channels_key));
   lacking text := (SELECT p.part[1] FROM regexp_matches(template, '\{([a-z_]+)\}', 'g') AS p (part)
                     WHERE NOT names ? p.part[1] LIMIT 1);
 BEGIN
@@ -185,7 +188,7 @@ BEGIN
              p.part[1] || CASE
                WHEN p.part[2] IS NULL THEN ''
                -- A table or a type comes quoted already.
-               WHEN p.part[2] IN ('rel', 'channels', 'authors', 'markers', 'reactions') OR p.part[2] ~ '_type$'
+               WHEN p.part[2] IN ('rel', 'channels', 'authors', 'markers', 'reactions') OR p.part[2] ~ '_(type|constant)$'
                THEN names ->> p.part[2]
                ELSE quote_ident(names ->> p.part[2])
              END, '' ORDER BY p.ordinality)
@@ -200,10 +203,10 @@ RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT CASE WHEN (shape).deleted_at IS NULL THEN 'true' ELSE format('%s.%I IS NULL', alias, (shape).deleted_at) END
+  SELECT CASE WHEN (shape).deleted_at IS NULL THEN 'true' ELSE alias || '.{deleted_at} IS NULL' END
 $$;
 COMMENT ON FUNCTION forge_comm.live_condition(forge_comm.message_shape, text) IS
-  'The condition that a message is not deleted';
+  'The condition that a message is not deleted, as a template';
 
 -- Functions of ours are known by their comment.  The prefix tells those of two
 -- tables in one schema apart.
@@ -231,7 +234,8 @@ COMMENT ON FUNCTION forge_comm.functions_named(name, name) IS
   'All functions of one name';
 
 CREATE FUNCTION forge_comm.create_message_function(shape forge_comm.message_shape, function_name name, arguments text,
-                                                   returns text, attributes text, body text, description text)
+                                                   returns text, attributes text, body text, description text,
+                                                   language name DEFAULT 'sql')
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -244,8 +248,8 @@ BEGIN
   BEGIN
     -- No SET clause, or the planner could not inline the function; what is in
     -- its body is qualified instead.
-    EXECUTE format('CREATE FUNCTION %I.%I(%s) RETURNS %s LANGUAGE sql %s AS %L', shape.schema, full_name,
-                   forge_comm.fit(arguments, shape), forge_comm.fit(returns, shape), attributes,
+    EXECUTE format('CREATE FUNCTION %I.%I(%s) RETURNS %s LANGUAGE %I %s AS %L', shape.schema, full_name,
+                   forge_comm.fit(arguments, shape), forge_comm.fit(returns, shape), language, attributes,
                    forge_comm.fit(body, shape));
   EXCEPTION WHEN duplicate_function THEN
     RAISE EXCEPTION 'function %.% exists already', quote_ident(shape.schema), quote_ident(full_name)
@@ -257,7 +261,7 @@ BEGIN
   EXECUTE format('COMMENT ON FUNCTION %s IS %L', made, forge_comm.message_function_comment(description, shape.prefix));
 END
 $$;
-COMMENT ON FUNCTION forge_comm.create_message_function(forge_comm.message_shape, name, text, text, text, text, text) IS
+COMMENT ON FUNCTION forge_comm.create_message_function(forge_comm.message_shape, name, text, text, text, text, text, name) IS
   'Make a function of a template, in the schema of the table of messages';
 
 CREATE FUNCTION forge_comm.drop_message_functions(shape forge_comm.message_shape)

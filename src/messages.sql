@@ -14,7 +14,7 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION forge_comm.page_offset(integer, integer) IS
   'How many rows the pages before hold; page 1 is the first';
 
-CREATE FUNCTION forge_comm.ensure_page_index(rel regclass, columns name[], predicate text)
+CREATE FUNCTION forge_comm.ensure_page_index(rel regclass, columns name[], predicate text, suffix text DEFAULT '_page_idx')
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -39,14 +39,14 @@ BEGIN
   END IF;
   SELECT n.nspname, c.relname INTO class
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = rel;
-  index := forge_comm.object_name(class.relname, '_page_idx');
+  index := forge_comm.object_name(class.relname, suffix);
   EXECUTE format('CREATE INDEX %I ON %s (%I, %I DESC, %I DESC)%s', index, rel,
                  columns[1], columns[2], columns[3], ' WHERE ' || predicate);
   EXECUTE format('COMMENT ON INDEX %I.%I IS %L', class.nspname, index,
                  forge_comm.index_comment('messages'));
 END
 $$;
-COMMENT ON FUNCTION forge_comm.ensure_page_index(regclass, name[], text) IS
+COMMENT ON FUNCTION forge_comm.ensure_page_index(regclass, name[], text, text) IS
   'Make the index that gives pages in order, unless there is one';
 
 CREATE FUNCTION forge_comm.create_page_functions(shape forge_comm.message_shape)
@@ -135,6 +135,9 @@ BEGIN
   -- They outlive DROP EXTENSION, the trigger does not.
   PERFORM forge_comm.drop_message_functions(shape);
   PERFORM forge_comm.create_page_functions(shape);
+  PERFORM forge_comm.create_listing_functions(shape);
+  PERFORM forge_comm.create_thread_functions(shape);
+  PERFORM forge_comm.create_message_page(shape);
 END
 $$;
 COMMENT ON FUNCTION forge_comm.enable_messages(regclass, name, name, name, name, name, name, name, name, regclass, name, regclass, name, text) IS
