@@ -132,6 +132,8 @@ REGRESS = \
 	statements \
 	row_life \
 	messages \
+	listing \
+	threads \
 	secrets \
 	validation \
 	chat_schema \

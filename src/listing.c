@@ -16,6 +16,7 @@
 
 #include "cursors.h"
 #include "message_errors.h"
+#include "visible.h"
 
 #define MOST_LISTED 100
 
@@ -43,13 +44,18 @@ forge_comm_list_limit(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(checked_limit(fcinfo, 0));
 }
 
-/* one_place(before, after, around): true, an error if more than one is given */
+/*
+ * one_place(channel, before, after, around): true, an error if no channel or
+ * more than one place is given.
+ */
 Datum
 forge_comm_one_place(PG_FUNCTION_ARGS)
 {
 	int given = 0;
 
-	for (int i = 0; i < PG_NARGS(); i++)
+	if (PG_ARGISNULL(0))
+		channel_is_null();
+	for (int i = 1; i < PG_NARGS(); i++)
 		given += !PG_ARGISNULL(i);
 	if (given > 1)
 		ereport(ERROR,

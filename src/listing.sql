@@ -9,12 +9,12 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION forge_comm.list_limit(integer) IS
   'How many messages are asked for: 1 to 100';
 
-CREATE FUNCTION forge_comm.one_place(before text, after text, around text)
+CREATE FUNCTION forge_comm.one_place(channel bigint, before text, after text, around text)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'forge_comm_one_place'
 LANGUAGE c IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION forge_comm.one_place(text, text, text) IS
-  'True, an error if more than one place is given';
+COMMENT ON FUNCTION forge_comm.one_place(bigint, text, text, text) IS
+  'True, an error if no channel or more than one place is given';
 
 CREATE FUNCTION forge_comm.count_limit(cap bigint)
 RETURNS bigint
@@ -99,7 +99,7 @@ COMMENT ON FUNCTION forge_comm.message_found(boolean) IS
   'True, or an error';
 
 CREATE FUNCTION forge_comm.no_markers()
-RETURNS bigint
+RETURNS text
 AS 'MODULE_PATHNAME', 'forge_comm_no_markers'
 LANGUAGE c STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION forge_comm.no_markers() IS
@@ -147,11 +147,11 @@ RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT format('CASE WHEN $4 OPERATOR(pg_catalog.=) ''unread'' THEN %s END',
-                CASE WHEN (shape).markers IS NULL THEN 'forge_comm.no_markers()'
-                     ELSE '(SELECT k.{marker} FROM {markers} AS k
+  SELECT CASE WHEN (shape).markers IS NULL THEN 'NULL'
+              ELSE $template$CASE WHEN $4 OPERATOR(pg_catalog.=) 'unread'
+               THEN (SELECT k.{marker} FROM {markers} AS k
                       WHERE k.{marker_channel} OPERATOR(pg_catalog.=) $1
-                        AND k.{marker_user} OPERATOR(pg_catalog.=) forge_comm.current_user_id())' END)
+                        AND k.{marker_user} OPERATOR(pg_catalog.=) forge_comm.current_user_id()) END$template$ END
 $$;
 COMMENT ON FUNCTION forge_comm.known_id(forge_comm.message_shape) IS
   'The id of the message read last, if it is what names a place, as an expression';
@@ -169,15 +169,17 @@ AS $$
   SELECT format($template$(SELECT h.*
              FROM (SELECT m.*
                      FROM {rel} AS m
-                    WHERE m.{channel} OPERATOR(pg_catalog.=) $1 AND %1$s
-                      AND forge_comm.one_place($2, $3, $4) AND %3$s
+                    WHERE forge_comm.one_place($1, $2, $3, %7$s) AND %3$s
+                      AND m.{channel} OPERATOR(pg_catalog.=) $1 AND %1$s
                       AND (m.{created_at}, m.{key}) %4$s
                     ORDER BY m.{created_at}%5$s, m.{key}%5$s
                     LIMIT 100) AS h
             WHERE %2$s
             ORDER BY h.{created_at}%5$s, h.{key}%5$s
             LIMIT CASE WHEN $4 IS NULL THEN forge_comm.list_limit($5) ELSE %6$s END)$template$,
-                forge_comm.live_condition(shape, 'm'), wanted, forge_comm.channel_condition(shape), place, descending, half)
+                forge_comm.live_condition(shape, 'm'), wanted, forge_comm.channel_condition(shape), place, descending, half,
+                CASE WHEN (shape).markers IS NOT NULL THEN '$4'
+                     ELSE 'CASE WHEN $4 OPERATOR(pg_catalog.=) ''unread'' THEN forge_comm.no_markers() ELSE $4 END' END)
 $$;
 COMMENT ON FUNCTION forge_comm.listing_branch(forge_comm.message_shape, text, text, text, text) IS
   'The rows on one side of a place, as a template';
@@ -243,10 +245,10 @@ $template$, forge_comm.live_condition(shape, 'm')),
 BEGIN
   RETURN (SELECT count(*)
             FROM (SELECT FROM {rel} AS m
-                   WHERE m.{channel} OPERATOR(pg_catalog.=) $1 AND %s AND %s
+                   WHERE %s AND m.{channel} OPERATOR(pg_catalog.=) $1 AND %s
                    LIMIT forge_comm.count_limit($2)) AS m);
 END
-$template$, forge_comm.live_condition(shape, 'm'), forge_comm.channel_condition(shape)),
+$template$, forge_comm.channel_condition(shape), forge_comm.live_condition(shape, 'm')),
     'How many messages a channel has, counted up to a cap', 'plpgsql');
 END
 $$;

@@ -5,12 +5,11 @@ CREATE FUNCTION forge_comm.message_author(shape forge_comm.message_shape, OUT va
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT format('''author'', CASE WHEN p.{author} IS NOT NULL THEN pg_catalog.jsonb_build_object(''id'', p.{author}%s) END',
+  SELECT CASE WHEN (shape).author IS NOT NULL THEN format('''author'', CASE WHEN p.{author} IS NOT NULL THEN pg_catalog.jsonb_build_object(''id'', p.{author}%s) END',
                 CASE WHEN (shape).author_name IS NOT NULL AND (shape).authors IS NOT NULL
-                     THEN ', ''display_name'', u.{author_name}' END),
+                     THEN ', ''display_name'', u.{author_name}' END) END,
          CASE WHEN (shape).author_name IS NOT NULL AND (shape).authors IS NOT NULL
               THEN 'LEFT JOIN {authors} AS u ON u.{authors_key} OPERATOR(pg_catalog.=) p.{author}' END
-   WHERE (shape).author IS NOT NULL
 $$;
 COMMENT ON FUNCTION forge_comm.message_author(forge_comm.message_shape) IS
   'Who wrote a message: a value for its JSON, and what has to be joined';
@@ -20,13 +19,12 @@ CREATE FUNCTION forge_comm.message_replies(shape forge_comm.message_shape, OUT v
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT '''reply_count'', r.n, ''last_reply_at'', r.last',
-         format('CROSS JOIN LATERAL (
+  SELECT CASE WHEN (shape).parent IS NOT NULL THEN '''reply_count'', r.n, ''last_reply_at'', r.last' END,
+         CASE WHEN (shape).parent IS NOT NULL THEN format('CROSS JOIN LATERAL (
                 SELECT count(*) AS n, max(r.{created_at}) AS last
                   FROM {rel} AS r
                  WHERE r.{parent} OPERATOR(pg_catalog.=) p.{key} AND %s) AS r',
-                forge_comm.live_condition(shape, 'r'))
-   WHERE (shape).parent IS NOT NULL
+                forge_comm.live_condition(shape, 'r')) END
 $$;
 COMMENT ON FUNCTION forge_comm.message_replies(forge_comm.message_shape) IS
   'How many replies a message has: values for its JSON, and what has to be joined';
@@ -35,8 +33,8 @@ CREATE FUNCTION forge_comm.message_reactions(shape forge_comm.message_shape, OUT
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT '''reactions'', coalesce(e.all, ''[]'')',
-         'LEFT JOIN (
+  SELECT CASE WHEN (shape).reactions IS NOT NULL THEN '''reactions'', coalesce(e.all, ''[]'')' END,
+         CASE WHEN (shape).reactions IS NOT NULL THEN 'LEFT JOIN (
                 SELECT e.message, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                          ''emoji'', e.emoji, ''count'', e.n, ''mine'', e.mine) ORDER BY e.n DESC, e.emoji) AS all
                   FROM (SELECT e.{reaction_message} AS message, e.{emoji} AS emoji, count(*) AS n,
@@ -44,8 +42,7 @@ AS $$
                           FROM {reactions} AS e
                          WHERE e.{reaction_message} OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.{key} FROM page AS p))
                          GROUP BY e.{reaction_message}, e.{emoji}) AS e
-                 GROUP BY e.message) AS e ON e.message OPERATOR(pg_catalog.=) p.{key}'
-   WHERE (shape).reactions IS NOT NULL
+                 GROUP BY e.message) AS e ON e.message OPERATOR(pg_catalog.=) p.{key}' END
 $$;
 COMMENT ON FUNCTION forge_comm.message_reactions(forge_comm.message_shape) IS
   'The reactions to a message: a value for its JSON, and what has to be joined';

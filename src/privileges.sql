@@ -47,12 +47,9 @@ AS $$
                     'grant_app', 'revoke_app', 'grant_owner', 'revoke_owner', 'grant_purge', 'revoke_purge', 'change_grants',
                     'app_functions', 'owner_functions', 'purge_functions', 'in_transaction_block', 'backfill_step', 'family',
                     'is_restoring', 'in_workspace_support', 'privacy_support', 'page_limit', 'page_offset', 'rules', 'rule_options',
-                    'new_deletion_id', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy')
-                           'revoke_owner', 'change_grants', 'app_functions', 'owner_functions',
-                           'in_workspace_support', 'privacy_support', 'primary_key_column', 'undelete_statement', 'page_limit', 'page_offset',
-                           'list_limit', 'one_place', 'count_limit', 'message_id', 'older_time', 'older_id', 'newer_time', 'newer_id',
-                           'message_cursor', 'visible_channel', 'message_found', 'thread_place', 'no_markers', 'new_cursor_key',
-                           'rules', 'rule_options', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy')
+                    'new_deletion_id', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy', 'list_limit',
+                    'one_place', 'count_limit', 'message_id', 'older_time', 'older_id', 'newer_time', 'newer_id', 'message_cursor',
+                    'visible_channel', 'message_found', 'thread_place', 'no_markers', 'new_cursor_key')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
   'What grant_owner() grants';
@@ -185,7 +182,7 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.page_limit(integer),
   forge_comm.page_offset(integer, integer),
   forge_comm.list_limit(integer),
-  forge_comm.one_place(text, text, text),
+  forge_comm.one_place(bigint, text, text, text),
   forge_comm.count_limit(bigint),
   forge_comm.message_id(text),
   forge_comm.older_time(regclass, bigint, text, text, timestamptz),

@@ -133,14 +133,20 @@ channel_is_visible(Oid relid, const char *key, int64 id)
 	return at_hand ? privacy_allows(relid, id) : query_finds(relid, key, id);
 }
 
+void
+channel_is_null(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the channel must not be null"),
+			 errhint("Pass the id of a channel.")));
+}
+
 static void
 require_channel(bool isnull, bool visible)
 {
 	if (isnull)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the channel must not be null"),
-				 errhint("Pass the id of a channel.")));
+		channel_is_null();
 	if (!visible)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

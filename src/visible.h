@@ -10,6 +10,9 @@
 /* May the caller see the row with this key of a table of channels? */
 extern bool channel_is_visible(Oid relid, const char *key, int64 id);
 
+/* The error where no channel is given. */
+extern void channel_is_null(void) pg_attribute_noreturn();
+
 extern void visible_init(void);
 
 #endif /* FORGE_COMM_VISIBLE_H */
