@@ -243,7 +243,7 @@ $template$, forge_comm.live_condition(shape, 'm')),
     shape, 'count_messages', 'channel_id {channel_type}, cap bigint DEFAULT NULL', 'bigint', 'STABLE PARALLEL SAFE SET plan_cache_mode = force_generic_plan',
     format($template$
 BEGIN
-  RETURN (SELECT count(*)
+  RETURN (SELECT pg_catalog.count(*)
             FROM (SELECT FROM {rel} AS m
                    WHERE %s AND m.{channel} OPERATOR(pg_catalog.=) $1 AND %s
                    LIMIT forge_comm.count_limit($2)) AS m);

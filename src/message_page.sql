@@ -21,7 +21,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT CASE WHEN (shape).parent IS NOT NULL THEN '''reply_count'', r.n, ''last_reply_at'', r.last' END,
          CASE WHEN (shape).parent IS NOT NULL THEN format('CROSS JOIN LATERAL (
-                SELECT count(*) AS n, max(r.{created_at}) AS last
+                SELECT pg_catalog.count(*) AS n, pg_catalog.max(r.{created_at}) AS last
                   FROM {rel} AS r
                  WHERE r.{parent} OPERATOR(pg_catalog.=) p.{key} AND %s) AS r',
                 forge_comm.live_condition(shape, 'r')) END
@@ -37,8 +37,8 @@ AS $$
          CASE WHEN (shape).reactions IS NOT NULL THEN 'LEFT JOIN (
                 SELECT e.message, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                          ''emoji'', e.emoji, ''count'', e.n, ''mine'', e.mine) ORDER BY e.n DESC, e.emoji) AS all
-                  FROM (SELECT e.{reaction_message} AS message, e.{emoji} AS emoji, count(*) AS n,
-                               coalesce(bool_or(e.{reaction_user} OPERATOR(pg_catalog.=) forge_comm.current_user_id()), false) AS mine
+                  FROM (SELECT e.{reaction_message} AS message, e.{emoji} AS emoji, pg_catalog.count(*) AS n,
+                               coalesce(pg_catalog.bool_or(e.{reaction_user} OPERATOR(pg_catalog.=) forge_comm.current_user_id()), false) AS mine
                           FROM {reactions} AS e
                          WHERE e.{reaction_message} OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.{key} FROM page AS p))
                          GROUP BY e.{reaction_message}, e.{emoji}) AS e
@@ -99,7 +99,7 @@ BEGIN
                       ELSE forge_comm.message_cursor({rel_constant}, $1, '-infinity'::{created_at_type}, (-9223372036854775808)::pg_catalog.int8) END)
       FROM (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p.*)%4$s
                             ORDER BY p.{created_at} DESC, p.{key} DESC), '[]') AS messages,
-                   count(*)::integer AS n,
+                   pg_catalog.count(*)::integer AS n,
                    pg_catalog.array_agg(p.{created_at} ORDER BY p.{created_at} DESC, p.{key} DESC) AS times,
                    pg_catalog.array_agg(p.{key} ORDER BY p.{created_at} DESC, p.{key} DESC) AS ids
               FROM page AS p

@@ -25,7 +25,7 @@ SELECT is_empty($$SELECT polname FROM pg_policy WHERE polrelid::regclass::text ~
                    AND pg_get_expr(coalesce(polqual, polwithcheck), polrelid) !~ '^(forge_comm\.|true)'$$, 'policies name our functions with their schema');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p
                    WHERE p.pronamespace = 'attack'::regnamespace
-                     AND (p.prosecdef OR p.prosrc ~ '(?<!\.)\m(page_limit|page_offset|now|coalesce)\M *\(' OR p.prosrc ~ '[^(.]=[^>]')$$,
+                     AND (p.prosecdef OR p.prosrc ~ '(?<!\.)\m(page_limit|page_offset|list_limit|count_limit|one_place|visible_channel|message_id|count|max|bool_or|array_agg|jsonb_agg|to_jsonb|jsonb_build_object|now)\M *\(' OR p.prosrc ~ '[^(.<>]=[^>]')$$,
                 'what enable_messages() makes, to be inlined, names functions and operators with theirs');
 
 -- ------------------------------------------------------------------- the bait
