@@ -102,6 +102,7 @@ SQL_PARTS = \
 	src/listing.sql \
 	src/threads.sql \
 	src/message_page.sql \
+	src/unread.sql \
 	src/messages.sql \
 	src/formats.sql \
 	src/domains.sql \
@@ -134,6 +135,7 @@ REGRESS = \
 	messages \
 	listing \
 	threads \
+	unread \
 	secrets \
 	validation \
 	chat_schema \
@@ -161,6 +163,7 @@ ISOLATION = \
 	members \
 	logging \
 	registering
+	reading
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
 
 # Callbacks and PostgreSQL's own headers leave parameters unused. Warnings are

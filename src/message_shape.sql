@@ -246,8 +246,8 @@ DECLARE
   made regprocedure;
 BEGIN
   BEGIN
-    -- No SET clause, or the planner could not inline the function; what is in
-    -- its body is qualified instead.
+    -- Where the planner is to inline the function, there is no SET clause; what
+    -- is in its body is qualified instead.
     EXECUTE format('CREATE FUNCTION %I.%I(%s) RETURNS %s LANGUAGE %I %s AS %L', shape.schema, full_name,
                    forge_comm.fit(arguments, shape), forge_comm.fit(returns, shape), language, attributes,
                    forge_comm.fit(body, shape));

@@ -6,8 +6,10 @@
 
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
 
+#include "context.h"
 #include "options.h"
 #include "tuples.h"
 
@@ -52,6 +54,39 @@ Datum
 forge_comm_page_offset(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64((checked_page(fcinfo, 0) - 1) * checked_per_page(fcinfo, 1));
+}
+
+PG_FUNCTION_INFO_V1(forge_comm_checked_limit);
+
+/* checked_limit(value, most, argument) */
+Datum
+forge_comm_checked_limit(PG_FUNCTION_ARGS)
+{
+	int32 most = PG_GETARG_INT32(1);
+
+	if (PG_ARGISNULL(0) || PG_GETARG_INT32(0) < 1 || PG_GETARG_INT32(0) > most)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be from 1 to %d", text_to_cstring(PG_GETARG_TEXT_PP(2)), most),
+				 errhint("Ask for fewer rows at a time.")));
+	PG_RETURN_INT64(PG_GETARG_INT32(0));
+}
+
+PG_FUNCTION_INFO_V1(forge_comm_reading_user);
+
+/*
+ * reading_user(): the user, an error where there is no context.  Policies would
+ * raise it, but they are not asked when nothing belongs to nobody.
+ */
+Datum
+forge_comm_reading_user(PG_FUNCTION_ARGS)
+{
+	int64 user;
+
+	context_require();
+	if (!context_user(&user))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(user);
 }
 
 PG_FUNCTION_INFO_V1(forge_comm_messages_guard);

@@ -138,6 +138,7 @@ BEGIN
   PERFORM forge_comm.create_listing_functions(shape);
   PERFORM forge_comm.create_thread_functions(shape);
   PERFORM forge_comm.create_message_page(shape);
+  PERFORM forge_comm.create_unread_functions(shape);
 END
 $$;
 COMMENT ON FUNCTION forge_comm.enable_messages(regclass, name, name, name, name, name, name, name, name, regclass, name, regclass, name, text) IS
