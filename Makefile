@@ -53,6 +53,7 @@ OBJS = \
 	src/cursors.o \
 	src/visible.o \
 	src/listing.o \
+	src/inbox.o \
 	src/messages.o \
 	src/gate.o \
 	src/literals.o \
@@ -102,7 +103,9 @@ SQL_PARTS = \
 	src/listing.sql \
 	src/threads.sql \
 	src/message_page.sql \
+	src/walks.sql \
 	src/unread.sql \
+	src/inbox.sql \
 	src/messages.sql \
 	src/formats.sql \
 	src/domains.sql \
@@ -136,6 +139,7 @@ REGRESS = \
 	listing \
 	threads \
 	unread \
+	inbox \
 	secrets \
 	validation \
 	chat_schema \

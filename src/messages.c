@@ -6,7 +6,6 @@
 
 #include "commands/trigger.h"
 #include "fmgr.h"
-#include "utils/builtins.h"
 #include "utils/rel.h"
 
 #include "context.h"
@@ -14,6 +13,7 @@
 #include "tuples.h"
 
 #define MOST_PER_PAGE 100
+#define MOST_UNREAD	  1000
 
 /* Wrong numbers are refused rather than clamped: nobody asked for those. */
 static int64
@@ -56,19 +56,17 @@ forge_comm_page_offset(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64((checked_page(fcinfo, 0) - 1) * checked_per_page(fcinfo, 1));
 }
 
-PG_FUNCTION_INFO_V1(forge_comm_checked_limit);
+PG_FUNCTION_INFO_V1(forge_comm_unread_cap);
 
-/* checked_limit(value, most, argument) */
+/* unread_cap(cap) */
 Datum
-forge_comm_checked_limit(PG_FUNCTION_ARGS)
+forge_comm_unread_cap(PG_FUNCTION_ARGS)
 {
-	int32 most = PG_GETARG_INT32(1);
-
-	if (PG_ARGISNULL(0) || PG_GETARG_INT32(0) < 1 || PG_GETARG_INT32(0) > most)
+	if (PG_ARGISNULL(0) || PG_GETARG_INT32(0) < 1 || PG_GETARG_INT32(0) > MOST_UNREAD)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be from 1 to %d", text_to_cstring(PG_GETARG_TEXT_PP(2)), most),
-				 errhint("Ask for fewer rows at a time.")));
+				 errmsg("cap must be from 1 to %d", MOST_UNREAD),
+				 errhint("Messages beyond the cap are not counted.")));
 	PG_RETURN_INT64(PG_GETARG_INT32(0));
 }
 

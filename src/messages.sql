@@ -15,6 +15,7 @@ COMMENT ON FUNCTION forge_comm.page_offset(integer, integer) IS
   'How many rows the pages before hold; page 1 is the first';
 
 CREATE FUNCTION forge_comm.ensure_page_index(rel regclass, columns name[], predicate text, suffix text DEFAULT '_page_idx')
+CREATE FUNCTION forge_comm.ensure_page_index(rel regclass, columns name[], predicate text, included name[])
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -42,11 +43,17 @@ BEGIN
   index := forge_comm.object_name(class.relname, suffix);
   EXECUTE format('CREATE INDEX %I ON %s (%I, %I DESC, %I DESC)%s', index, rel,
                  columns[1], columns[2], columns[3], ' WHERE ' || predicate);
+  index := forge_comm.object_name(class.relname, '_page_idx');
+  EXECUTE format('CREATE INDEX %I ON %s (%I, %I DESC, %I DESC)%s%s', index, rel,
+                 columns[1], columns[2], columns[3],
+                 ' INCLUDE (' || (SELECT string_agg(quote_ident(c), ', ') FROM unnest(included) AS c) || ')',
+                 ' WHERE ' || predicate);
   EXECUTE format('COMMENT ON INDEX %I.%I IS %L', class.nspname, index,
                  forge_comm.index_comment('messages'));
 END
 $$;
 COMMENT ON FUNCTION forge_comm.ensure_page_index(regclass, name[], text, text) IS
+COMMENT ON FUNCTION forge_comm.ensure_page_index(regclass, name[], text, name[]) IS
   'Make the index that gives pages in order, unless there is one';
 
 CREATE FUNCTION forge_comm.create_page_functions(shape forge_comm.message_shape)
@@ -67,7 +74,9 @@ $body$, forge_comm.live_condition(shape, 'm')),
     'A page of a channel, newest first');
   PERFORM forge_comm.ensure_page_index(
     shape.rel, ARRAY[shape.channel, shape.created_at, shape.key],
-    CASE WHEN shape.deleted_at IS NOT NULL THEN format('%I IS NULL', shape.deleted_at) END);
+    CASE WHEN shape.deleted_at IS NOT NULL THEN format('%I IS NULL', shape.deleted_at) END,
+    -- What counting asks of a row, policies included
+    array_remove(ARRAY[shape.workspace, shape.author, shape.parent], NULL));
 END
 $$;
 COMMENT ON FUNCTION forge_comm.create_page_functions(forge_comm.message_shape) IS
@@ -139,6 +148,7 @@ BEGIN
   PERFORM forge_comm.create_thread_functions(shape);
   PERFORM forge_comm.create_message_page(shape);
   PERFORM forge_comm.create_unread_functions(shape);
+  PERFORM forge_comm.create_inbox_functions(shape);
 END
 $$;
 COMMENT ON FUNCTION forge_comm.enable_messages(regclass, name, name, name, name, name, name, name, name, regclass, name, regclass, name, text) IS

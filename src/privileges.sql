@@ -14,7 +14,8 @@ AS $$
                     'is_current_user', 'verify_token', 'history_of', 'row_hash', 'history_log', 'check_may_read_history',
                     'history_lines', 'history_key', 'given_key', 'key_condition', 'row_at', 'values_at', 'current_values',
                     'row_values', 'left_at', 'untold_columns', 'told_value', 'revert', 'revert_statement', 'restore_all',
-                    'restore_key', 'restore_deletion', 'restorable_tables', 'key_values')
+                    'restore_key', 'restore_deletion', 'restorable_tables', 'key_values', 'reading_user', 'unread_cap',
+                    'inbox_cursor', 'inbox_place')
 $$;
 COMMENT ON FUNCTION forge_comm.app_functions() IS
   'What grant_app() grants';

@@ -1,18 +1,11 @@
 -- What somebody has not read yet, in all their channels.
 
-CREATE FUNCTION forge_comm.checked_limit(value integer, most integer, argument text)
+CREATE FUNCTION forge_comm.unread_cap(cap integer)
 RETURNS bigint
-AS 'MODULE_PATHNAME', 'forge_comm_checked_limit'
+AS 'MODULE_PATHNAME', 'forge_comm_unread_cap'
 LANGUAGE c IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION forge_comm.checked_limit(integer, integer, text) IS
-  'A number of rows that was asked for, an error unless it is from 1 to the most';
-
-CREATE FUNCTION forge_comm.reading_user()
-RETURNS bigint
-AS 'MODULE_PATHNAME', 'forge_comm_reading_user'
-LANGUAGE c STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION forge_comm.reading_user() IS
-  'The user who reads, an error without a context';
+COMMENT ON FUNCTION forge_comm.unread_cap(integer) IS
+  'How far unread messages are counted: 1 to 1000';
 
 CREATE FUNCTION forge_comm.first_id(type regtype)
 RETURNS bigint
@@ -39,29 +32,46 @@ $$;
 COMMENT ON FUNCTION forge_comm.unread_condition(forge_comm.message_shape) IS
   'Which messages count as unread for the user, wherever they have read to';
 
--- The planner cannot know how much of a channel is unread, and would rather
--- collect and sort all of it than stop at the cap.  So these functions take the
--- choice from it, and are not inlined; PL/pgSQL keeps their plans.
-CREATE FUNCTION forge_comm.create_walking_function(shape forge_comm.message_shape, function_name name, arguments text,
-                                                   returns text, most text, query text, description text)
+CREATE FUNCTION forge_comm.create_mention_index(shape forge_comm.message_shape)
 RETURNS void
-LANGUAGE sql
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT forge_comm.create_message_function(
-    shape, function_name, arguments, returns,
-    'STABLE PARALLEL SAFE ROWS 100 SET search_path = pg_catalog, pg_temp '
-    'SET enable_bitmapscan = off SET enable_sort = off SET jit = off',
-    format(E'\n#variable_conflict use_column\nDECLARE\n  most CONSTANT bigint := %s;\nBEGIN\n  RETURN QUERY%s;\nEND\n',
-           most, query),
-    description, 'plpgsql')
+DECLARE
+  index name := forge_comm.object_name((SELECT c.relname FROM pg_class AS c WHERE c.oid = shape.rel), '_mention_idx');
+BEGIN
+  EXECUTE forge_comm.fit(format(
+    $template$CREATE INDEX %I ON {rel} ({channel}, {created_at}, {key}) WHERE strpos({body}, '<@') > 0%s$template$,
+    index, CASE WHEN shape.deleted_at IS NOT NULL THEN ' AND {deleted_at} IS NULL' END), shape);
+  EXECUTE format('COMMENT ON INDEX %I.%I IS %L', shape.schema, index, forge_comm.index_comment('messages'));
+END
 $$;
-COMMENT ON FUNCTION forge_comm.create_walking_function(forge_comm.message_shape, name, text, text, text, text, text) IS
-  'Make a function that walks along an index in many channels';
+COMMENT ON FUNCTION forge_comm.create_mention_index(forge_comm.message_shape) IS
+  'Make the index that holds only messages which mention somebody';
 
--- One index descent finds where a channel was left, another its last message.
--- From the first it is read on to the cap, in order, which array_agg() keeps.
--- COALESCE would not do in the index's condition: PostgreSQL takes it for leaky.
+-- What follows the marker, as far as to the cap; index order, which
+-- array_agg() keeps.  COALESCE would not do in the index's condition:
+-- PostgreSQL takes it for leaky.
+CREATE FUNCTION forge_comm.unread_query(shape forge_comm.message_shape, condition text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format($template$
+        SELECT m.{key}
+          FROM {rel} AS m
+         WHERE m.{channel} = f.{marker_channel}
+           AND (m.{created_at}, m.{key}) >
+               (CASE WHEN r.{key} IS NULL THEN '-infinity' ELSE r.{created_at} END,
+                CASE WHEN r.{key} IS NULL THEN (%s)::{key_type} ELSE r.{key} END)
+           AND %s AND %s
+         ORDER BY m.{created_at}, m.{key}
+         LIMIT most$template$,
+                forge_comm.first_id((shape).key_type), forge_comm.unread_condition(shape), condition)
+$$;
+COMMENT ON FUNCTION forge_comm.unread_query(forge_comm.message_shape, text) IS
+  'The ids of what is unread in a channel f after the message r, as a template';
+
 CREATE FUNCTION forge_comm.create_unread_summary(shape forge_comm.message_shape)
 RETURNS void
 LANGUAGE plpgsql
@@ -69,11 +79,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   workspace name := forge_comm.rule_options(shape.markers, 'forge_comm_tenancy', 'tenancy_guard') ->> 'workspace_column';
-  mentions text := 'false';
+  mention text := 'false';
   preview text := 'NULL::text';
 BEGIN
   IF shape.body IS NOT NULL THEN
-    mentions := $body$strpos(m.{body}, (SELECT '<@' || forge_comm.current_user_id() || '>')) > 0$body$;
+    PERFORM forge_comm.create_mention_index(shape);
+    mention := $template$strpos(m.{body}, '<@') > 0 AND strpos(m.{body}, mention) > 0$template$;
     preview := '"left"(m.{body}, 140)';
   END IF;
   PERFORM forge_comm.create_walking_function(
@@ -81,35 +92,25 @@ BEGIN
     CASE WHEN workspace IS NOT NULL THEN 'workspace_id bigint DEFAULT NULL, ' ELSE '' END || 'cap integer DEFAULT 100',
     'TABLE (channel_id {channel_type}, unread integer, mentions integer, first_unread_id {key_type},
             last_message_id {key_type}, last_message_at {created_at_type}, last_message_preview text)',
-    format('forge_comm.checked_limit($%s, 1000, ''cap'')', CASE WHEN workspace IS NOT NULL THEN 2 ELSE 1 END),
-    format($body$
-  SELECT f.{marker_channel}, u.unread, u.mentions, u.first_unread, l.{key}, l.{created_at}, l.preview
+    format($template$
+  most CONSTANT bigint := forge_comm.unread_cap($%s);
+  mention CONSTANT text := '<@' || forge_comm.reading_user() || '>';$template$, CASE WHEN workspace IS NOT NULL THEN 2 ELSE 1 END),
+    format($template$
+  SELECT f.{marker_channel}, u.unread, (SELECT count(*)::integer FROM (%1$s) AS m), u.first_unread, l.{key}, l.{created_at}, l.preview
     FROM {markers} AS f
     LEFT JOIN {rel} AS r ON r.{key} = f.{marker}
-    CROSS JOIN LATERAL (
-      SELECT count(*)::integer AS unread, count(*) FILTER (WHERE m.is_mention)::integer AS mentions,
-             (array_agg(m.{key}))[1] AS first_unread
-        FROM (SELECT m.{key}, %1$s AS is_mention
-                FROM {rel} AS m
-               WHERE m.{channel} = f.{marker_channel}
-                 AND (m.{created_at}, m.{key}) >
-                     (CASE WHEN r.{key} IS NULL THEN '-infinity' ELSE r.{created_at} END,
-                      CASE WHEN r.{key} IS NULL THEN (%2$s)::{key_type} ELSE r.{key} END)
-                 AND %3$s
-               ORDER BY m.{created_at}, m.{key}
-               LIMIT most) AS m
-    ) AS u
+    CROSS JOIN LATERAL (SELECT count(*)::integer AS unread, (array_agg(m.{key}))[1] AS first_unread FROM (%2$s) AS m) AS u
     LEFT JOIN LATERAL (
-      SELECT m.{key}, m.{created_at}, %4$s AS preview
+      SELECT m.{key}, m.{created_at}, %3$s AS preview
         FROM {rel} AS m
-       WHERE m.{channel} = f.{marker_channel} AND %5$s
+       WHERE m.{channel} = f.{marker_channel} AND %4$s
        ORDER BY m.{created_at} DESC, m.{key} DESC
        LIMIT 1
     ) AS l ON true
-   WHERE f.{marker_user} = forge_comm.reading_user()%6$s$body$,
-      mentions, forge_comm.first_id(shape.key_type), forge_comm.unread_condition(shape),
-      preview, forge_comm.live_condition(shape, 'm'),
-      CASE WHEN workspace IS NOT NULL THEN format(' AND ($1 IS NULL OR f.%I = $1)', workspace) END),
+   WHERE f.{marker_user} = forge_comm.reading_user()%5$s$template$,
+           forge_comm.unread_query(shape, mention), forge_comm.unread_query(shape, 'true'),
+           preview, forge_comm.live_condition(shape, 'm'),
+           CASE WHEN workspace IS NOT NULL THEN format(' AND ($1 IS NULL OR f.%I = $1)', workspace) END),
     'What the user has not read yet, for each of their channels');
 END
 $$;

@@ -278,6 +278,7 @@ CREATE FUNCTION pg_temp.call_of(function regprocedure) RETURNS text LANGUAGE sql
                                 WHEN t.typcategory = 'N' OR t.typtype = 'p' THEN '1'
                                 WHEN t.typcategory = 'B' THEN 'true'
                                 WHEN t.typcategory = 'A' OR a.type = 'jsonb'::regtype THEN '''{}'''
+                                WHEN t.typcategory = 'D' THEN '''now'''
                                 ELSE '''x''' END || '::' || CASE WHEN t.typtype = 'p' AND a.type <> 'record'::regtype THEN 'bigint' ELSE a.type::regtype::text END, ', ' ORDER BY a.n))
     FROM pg_proc AS p
     LEFT JOIN unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (type, n) ON true

@@ -175,6 +175,10 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                              INSERT INTO attack_chat.channels (id, workspace_id, name, is_private) VALUES (1, 1, ''a'', true);
                              INSERT INTO attack_chat.messages (channel_id, user_id, body) VALUES (1, 1, ''a''); UPDATE attack_chat.messages SET body = ''b'';
                              PERFORM * FROM attack_chat.users, attack_chat.workspaces, attack_chat.channels, attack_chat.messages;
+                             PERFORM * FROM attack_chat.unread_summary(); PERFORM attack_chat.mark_read(1, 1);
+                             PERFORM attack_chat.inbox_cursor(m), forge_comm.inbox_place(''attack_chat.messages'', attack_chat.inbox_cursor(m))
+                                FROM attack_chat.messages AS m;
+                             PERFORM * FROM attack_chat.inbox();
                              PERFORM forge_comm.disable_privacy(''attack_chat.channels''), forge_comm.disable_authorship(''attack_chat.messages''),
                                      forge_comm.disable_directory(''attack_chat.users'')', NULL),
     (1, 'regress_owner', 'CREATE TABLE attack.t (id bigint PRIMARY KEY, email pg_catalog.text, digest pg_catalog.text, expires_at timestamptz, deleted_at timestamptz);

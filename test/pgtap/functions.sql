@@ -104,12 +104,13 @@ SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
                     'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color', 'is_timezone', 'is_message_body',
                     'is_password_hash', 'password_problem', 'clean_text', 'validation_options', 'unique_index_comment', 'list_limit',
                     'one_place', 'count_limit', 'message_id', 'channel_condition', 'known_time', 'known_id', 'listing_branch',
-                    'listing_query', 'message_author', 'message_replies', 'message_reactions', 'rows_beyond'], 'IMMUTABLE is what looks at its arguments only');
+                    'listing_query', 'message_author', 'message_replies', 'message_reactions', 'rows_beyond', 'unread_condition',
+                    'unread_query', 'unread_cap', 'first_id', 'inbox_query'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
                     'rule_options', 'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values',
                     'history_key', 'check_rule', 'is_valid', 'older_time', 'older_id', 'newer_time', 'newer_id', 'message_cursor',
-                    'visible_channel', 'message_found', 'thread_place', 'no_markers'],
+                    'visible_channel', 'message_found', 'thread_place', 'no_markers', 'reading_user', 'inbox_cursor', 'inbox_place'],
               'STABLE in C is what reads the context or the catalogue');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_|mark_secret|unmark_|verify_)'' AND proname NOT IN (''enable_statement'', ''verify_log'', ''verify_history'')
                     AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
@@ -126,7 +127,8 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = 
                     'live_key_comment', 'is_email', 'normalize_email', 'is_display_name', 'is_slug', 'is_channel_name', 'is_url',
                     'is_color', 'is_timezone', 'is_message_body', 'is_password_hash', 'password_problem', 'clean_text', 'is_valid',
                     'unique_index_comment', 'list_limit', 'one_place', 'count_limit', 'message_id', 'older_time', 'older_id',
-                    'newer_time', 'newer_id', 'message_cursor', 'visible_channel', 'message_found', 'thread_place', 'no_markers'],
+                    'newer_time', 'newer_id', 'message_cursor', 'visible_channel', 'message_found', 'thread_place', 'no_markers',
+                    'reading_user', 'unread_cap', 'inbox_cursor', 'inbox_place'],
               'PARALLEL SAFE is what reads only');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proparallel = ''r''', 'no function is PARALLEL RESTRICTED');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
@@ -134,7 +136,8 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AN
                     'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember', 'mask_literals',
                     'clear_statistics', 'row_values', 'history_key', 'row_hash', 'restore_key', 'restore_deletion', 'purge_blocks',
                     'is_email', 'normalize_email', 'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color',
-                    'is_timezone', 'is_message_body', 'is_password_hash', 'clean_text', 'check_rule', 'message_id', 'message_cursor'],
+                    'is_timezone', 'is_message_body', 'is_password_hash', 'clean_text', 'check_rule', 'message_id', 'message_cursor',
+                    'inbox_cursor'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],

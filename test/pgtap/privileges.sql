@@ -139,7 +139,11 @@ INSERT INTO app_functions VALUES
   ('forge_comm.restore_key(oid,text[])'),
   ('forge_comm.restore_deletion(oid[],uuid)'),
   ('forge_comm.restorable_tables()'),
-  ('forge_comm.key_values(regclass,text,regtype)');
+  ('forge_comm.key_values(regclass,text,regtype)'),
+  ('forge_comm.reading_user()'),
+  ('forge_comm.unread_cap(integer)'),
+  ('forge_comm.inbox_cursor(regclass,timestamp with time zone,bigint)'),
+  ('forge_comm.inbox_place(regclass,text)');
 SELECT lives_ok('SELECT forge_comm.grant_app(''regress_app'')', 'grant_app()');
 SELECT set_eq('SELECT pg_temp.may_call(''regress_app'')', 'TABLE public_functions UNION TABLE app_functions', 'grants what an application calls');
 SELECT lives_ok('SELECT forge_comm.grant_app(''regress_app'')', 'twice does not matter');
