@@ -128,6 +128,13 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
     (1, 'regress_owner', 'DELETE FROM attack.messages; PERFORM forge_comm.restore(''attack.messages'', 10)', NULL),
     (1, 'regress_attacker', 'MERGE INTO attack.messages AS m USING (VALUES (10)) AS v (id) ON m.id OPERATOR(pg_catalog.=) v.id WHEN MATCHED THEN DELETE', NULL),
     (1, 'regress_attacker', 'PERFORM * FROM attack.get_messages(1)', NULL),
+    (1, 'regress_attacker', 'PERFORM * FROM attack.list_messages(1); PERFORM * FROM attack.list_messages(1, before => ''10''::pg_catalog.text);
+                             PERFORM * FROM attack.list_messages(1, around => ''2026-01-01''::pg_catalog.text); PERFORM attack.message_cursor(m) FROM attack.messages AS m;
+                             PERFORM * FROM attack.messages AS m, attack.list_messages(1, after => attack.message_cursor(m));
+                             PERFORM * FROM attack.get_message(10, true); PERFORM attack.count_messages(1, 5); PERFORM * FROM attack.get_thread(10, ''10''::pg_catalog.text);
+                             PERFORM attack.message_page(1); PERFORM forge_comm.visible_channel(1, true)', NULL),
+    (NULL, 'regress_attacker', 'PERFORM forge_comm.no_markers()', '22023'),
+    (NULL, 'postgres', 'PERFORM forge_comm.new_cursor_key()', NULL),
     (1, 'regress_attacker', 'PERFORM * FROM attack.active_messages', NULL),
     (1, 'regress_owner', 'TRUNCATE attack.notes', '42501'),
     (1, 'regress_owner', 'TRUNCATE attack.messages CASCADE', '55000'),

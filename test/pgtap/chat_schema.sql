@@ -1,7 +1,7 @@
 -- The tables of create_chat_schema(): columns, keys, indexes, and what is
 -- enabled on each.
 BEGIN;
-SELECT plan(77);
+SELECT plan(78);
 
 CREATE ROLE regress_owner;
 SELECT forge_comm.grant_owner('regress_owner');
@@ -14,7 +14,7 @@ RESET ROLE;
 SELECT is_empty('TABLE forge_comm.settings', 'who may not register memberships, registers none');
 
 -- Tables
-SELECT tables_are('Our chat', '{users,workspaces,memberships,channels,channel_memberships,messages}'::name[]);
+SELECT tables_are('Our chat', '{users,workspaces,memberships,channels,channel_memberships,messages,reactions}'::name[]);
 SELECT views_are('Our chat', '{active_users,active_messages}'::name[]);
 SELECT schema_owner_is('Our chat', 'regress_owner');
 SELECT table_owner_is('Our chat', t, 'regress_owner', t || ' belongs to the caller')
@@ -25,12 +25,13 @@ SELECT columns_are('Our chat', rel, columns, rel || ': columns') FROM (VALUES
   ('memberships', '{id,workspace_id,user_id,role,created_at,updated_at}'),
   ('channels', '{id,workspace_id,name,topic,is_private,is_dm,is_archived,created_at,updated_at}'),
   ('channel_memberships', '{id,workspace_id,channel_id,user_id,last_read_message_id,created_at,updated_at}'),
+  ('reactions', '{id,workspace_id,message_id,user_id,emoji,created_at,updated_at}'),
   ('messages', '{id,workspace_id,channel_id,user_id,parent_id,body,edited_at,deleted_at,created_at,updated_at}')) AS t (rel, columns);
 
 -- Types: bigint identity keys, plain types, none of the extension's
 SELECT results_eq($$SELECT count(*), bool_and(attidentity = 'd' AND atttypid = 'bigint'::regtype AND attnotnull)
                       FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
-                     WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND attname = 'id'$$, 'VALUES (6::bigint, true)',
+                     WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND attname = 'id'$$, 'VALUES (7::bigint, true)',
                   'every key is a bigint identity');
 SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
                    WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND attname ~ '_id$' AND atttypid <> 'bigint'::regtype$$,
@@ -60,7 +61,8 @@ SELECT set_eq($$SELECT format('%s(%s) %s', r.relname, array_to_string(columns, '
   'channels(workspace_id) workspaces',
   'channel_memberships(workspace_id,channel_id) channels', 'channel_memberships(user_id) users',
   'channel_memberships(workspace_id,last_read_message_id) messages',
-  'messages(workspace_id,channel_id) channels', 'messages(user_id) users', 'messages(workspace_id,parent_id) messages'], 'the foreign keys');
+  'messages(workspace_id,channel_id) channels', 'messages(user_id) users', 'messages(workspace_id,parent_id) messages',
+  'reactions(workspace_id,message_id) messages', 'reactions(user_id) users'], 'the foreign keys');
 SELECT is_empty($$SELECT conname FROM keys JOIN pg_class AS p ON p.oid = confrelid
                    WHERE p.relname NOT IN ('users', 'workspaces') AND NOT 'workspace_id' = ANY (columns)$$, 'those between tables of a workspace include it');
 SELECT is_empty($$
@@ -114,7 +116,8 @@ SELECT set_eq($$SELECT format('%s: %s %s', c.relname, r.capability, coalesce(r.o
   'memberships: tenancy workspace_id', 'memberships: timestamps ',
   'channels: tenancy workspace_id', 'channels: privacy ', 'channels: timestamps ',
   'channel_memberships: tenancy channel_id', 'channel_memberships: privacy channel_id', 'channel_memberships: timestamps ',
-  'messages: tenancy channel_id', 'messages: privacy channel_id', 'messages: authorship ', 'messages: timestamps ', 'messages: soft_delete ', 'messages: messages '], 'what is enabled');
+  'messages: tenancy channel_id', 'messages: privacy channel_id', 'messages: authorship ', 'messages: timestamps ', 'messages: soft_delete ', 'messages: messages ',
+  'reactions: tenancy message_id', 'reactions: privacy message_id', 'reactions: authorship ', 'reactions: timestamps '], 'what is enabled');
 SELECT has_function('Our chat', 'get_messages', '{bigint,integer,integer}'::name[]);
 SELECT is((SELECT count(*) FROM "Our chat".get_messages(1)), 1::bigint, 'a page of a channel');
 
