@@ -75,11 +75,11 @@ SELECT refused(format('SELECT * FROM list_messages(%s)', args)) FROM (VALUES
 SELECT refused(format('SELECT * FROM list_messages(5, %L)', pg_temp.cursor_of(96)));
 SELECT refused(format('SELECT * FROM list_messages(1, %L)', forge_comm.message_cursor('users', 1, now(), 1)));
 -- each character of a cursor counts, and there is none too many
-SELECT count(*), count(*) FILTER (WHERE refused(format('SELECT * FROM list_messages(1, %L)', altered)) LIKE 'MC001%')
+SELECT count(*) > 60, bool_and(refused(format('SELECT * FROM list_messages(1, %L)', altered)) LIKE 'MC001%')
   FROM pg_temp.cursor_of(96) AS c, generate_series(1, length(c)) AS i, unnest(ARRAY['', 'A', 'B', '_', '=', ' ']) AS other,
        LATERAL (SELECT overlay(c PLACING other FROM i FOR 1)) AS a (altered)
  WHERE altered <> c;
-SELECT count(*), count(*) FILTER (WHERE refused(format('SELECT * FROM list_messages(1, %L)', altered)) LIKE 'MC001%')
+SELECT count(*) > 60, bool_and(refused(format('SELECT * FROM list_messages(1, %L)', altered)) LIKE 'MC001%')
   FROM pg_temp.cursor_of(96) AS c, generate_series(0, length(c) - 1) AS i, LATERAL (VALUES (left(c, i)), (c || substr(c, 1, i + 1))) AS a (altered);
 -- one message
 SELECT body FROM get_message(96);
