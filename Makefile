@@ -166,7 +166,7 @@ ISOLATION = \
 	founders \
 	members \
 	logging \
-	registering
+	registering \
 	reading
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
 

@@ -28,7 +28,6 @@ BEGIN
   -- What a deleted user wrote stays theirs.
   PERFORM forge_comm.enable_soft_delete(format('%I.users', schema_name)::regclass, is_active => 'is_active', cascade => false);
   PERFORM forge_comm.enable_soft_delete(format('%I.messages', schema_name)::regclass);
-  PERFORM forge_comm.enable_messages(format('%I.messages', schema_name)::regclass);
   PERFORM forge_comm.validate_chat_tables(schema_name);
   PERFORM forge_comm.enable_messages(format('%I.messages', schema_name)::regclass,
                                      reactions => format('%I.reactions', schema_name)::regclass);

@@ -14,8 +14,8 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION forge_comm.page_offset(integer, integer) IS
   'How many rows the pages before hold; page 1 is the first';
 
-CREATE FUNCTION forge_comm.ensure_page_index(rel regclass, columns name[], predicate text, suffix text DEFAULT '_page_idx')
-CREATE FUNCTION forge_comm.ensure_page_index(rel regclass, columns name[], predicate text, included name[])
+CREATE FUNCTION forge_comm.ensure_page_index(rel regclass, columns name[], predicate text,
+                                             suffix text DEFAULT '_page_idx', included name[] DEFAULT '{}')
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -41,9 +41,6 @@ BEGIN
   SELECT n.nspname, c.relname INTO class
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = rel;
   index := forge_comm.object_name(class.relname, suffix);
-  EXECUTE format('CREATE INDEX %I ON %s (%I, %I DESC, %I DESC)%s', index, rel,
-                 columns[1], columns[2], columns[3], ' WHERE ' || predicate);
-  index := forge_comm.object_name(class.relname, '_page_idx');
   EXECUTE format('CREATE INDEX %I ON %s (%I, %I DESC, %I DESC)%s%s', index, rel,
                  columns[1], columns[2], columns[3],
                  ' INCLUDE (' || (SELECT string_agg(quote_ident(c), ', ') FROM unnest(included) AS c) || ')',
@@ -52,8 +49,7 @@ BEGIN
                  forge_comm.index_comment('messages'));
 END
 $$;
-COMMENT ON FUNCTION forge_comm.ensure_page_index(regclass, name[], text, text) IS
-COMMENT ON FUNCTION forge_comm.ensure_page_index(regclass, name[], text, name[]) IS
+COMMENT ON FUNCTION forge_comm.ensure_page_index(regclass, name[], text, text, name[]) IS
   'Make the index that gives pages in order, unless there is one';
 
 CREATE FUNCTION forge_comm.create_page_functions(shape forge_comm.message_shape)
@@ -76,7 +72,7 @@ $body$, forge_comm.live_condition(shape, 'm')),
     shape.rel, ARRAY[shape.channel, shape.created_at, shape.key],
     CASE WHEN shape.deleted_at IS NOT NULL THEN format('%I IS NULL', shape.deleted_at) END,
     -- What counting asks of a row, policies included
-    array_remove(ARRAY[shape.workspace, shape.author, shape.parent], NULL));
+    included => array_remove(ARRAY[shape.workspace, shape.author, shape.parent], NULL));
 END
 $$;
 COMMENT ON FUNCTION forge_comm.create_page_functions(forge_comm.message_shape) IS

@@ -199,8 +199,6 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.message_found(boolean),
   forge_comm.thread_place(regclass, bigint, bigint, text),
   forge_comm.no_markers(),
-  forge_comm.checked_limit(integer, integer, text),
-  forge_comm.reading_user(),
   -- what \d shows anyway
   forge_comm.rules(regclass),
   forge_comm.rule_options(regclass, name, name),

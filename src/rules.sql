@@ -21,9 +21,9 @@ AS $$
                  ('directory', forge_comm.rule_options(rel, 'forge_comm_directory', 'directory_guard')),
                  ('authorship', forge_comm.rule_options(rel, 'forge_comm_authorship', 'authorship_guard')),
                  ('secrets', forge_comm.rule_options(rel, 'forge_comm_secrets', 'secrets_guard')),
-                 ('messages', forge_comm.rule_options(rel, 'forge_comm_messages', 'messages_guard')))
-                 ('validation', forge_comm.rule_options(rel, 'forge_comm_validation', 'validation_guard')))
-         AS k (capability, options)
+                 ('messages', forge_comm.rule_options(rel, 'forge_comm_messages', 'messages_guard')),
+                 ('validation', forge_comm.rule_options(rel, 'forge_comm_validation', 'validation_guard'))
+         ) AS k (capability, options)
     JOIN pg_trigger AS t ON t.tgrelid = rel AND t.tgname = 'forge_comm_' || k.capability
    WHERE k.options IS NOT NULL AND t.tgenabled IN ('O', 'A')
    ORDER BY k.capability
