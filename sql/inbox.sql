@@ -45,7 +45,7 @@ INSERT INTO workspaces (id, name, slug) VALUES (1, 'One', 'one'), (2, 'Two', 'tw
 INSERT INTO memberships (workspace_id, user_id) VALUES (1, 1), (1, 2), (2, 1), (1, 4);
 -- Of ten channels the even ones are private; user 1 follows the first eight and
 -- one of the other workspace, user 2 the odd ones
-INSERT INTO channels (id, workspace_id, name, is_private) SELECT i, 1, 'channel ' || i, i % 2 = 0 FROM generate_series(1, 10) AS i;
+INSERT INTO channels (id, workspace_id, name, is_private) SELECT i, 1, 'channel-' || i, i % 2 = 0 FROM generate_series(1, 10) AS i;
 INSERT INTO channels (id, workspace_id, name) VALUES (11, 2, 'elsewhere');
 INSERT INTO channel_memberships (workspace_id, channel_id, user_id) SELECT 1, i, 1 FROM generate_series(1, 8) AS i;
 INSERT INTO channel_memberships (workspace_id, channel_id, user_id) SELECT 1, i, 2 FROM generate_series(1, 9, 2) AS i;

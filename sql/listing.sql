@@ -23,7 +23,7 @@ EXCEPTION WHEN OTHERS THEN
   RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || SQLERRM, nullif(hint, ''));
 END $$;
 
-INSERT INTO users (email, display_name) SELECT 'user' || u, 'User ' || u FROM generate_series(1, 4) AS u;
+INSERT INTO users (email, display_name) SELECT 'user' || u || '@example.com', 'User ' || u FROM generate_series(1, 4) AS u;
 INSERT INTO workspaces (name, slug) VALUES ('A', 'a'), ('B', 'b');
 INSERT INTO memberships (workspace_id, user_id) VALUES (1, 1), (1, 2), (2, 3);
 INSERT INTO channels (id, workspace_id, name, is_private)

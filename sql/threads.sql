@@ -21,7 +21,7 @@ EXCEPTION WHEN OTHERS THEN
   RETURN SQLSTATE || ' ' || SQLERRM;
 END $$;
 
-INSERT INTO users (email, display_name) SELECT 'user' || u, 'User ' || u FROM generate_series(1, 4) AS u;
+INSERT INTO users (email, display_name) SELECT 'user' || u || '@example.com', 'User ' || u FROM generate_series(1, 4) AS u;
 INSERT INTO workspaces (name, slug) VALUES ('A', 'a'), ('B', 'b');
 INSERT INTO memberships (workspace_id, user_id) VALUES (1, 1), (1, 2), (2, 3);
 INSERT INTO channels (workspace_id, name, is_private) VALUES (1, 'general', false), (1, 'secret', true), (2, 'theirs', false), (1, 'empty', false);
@@ -90,7 +90,7 @@ SELECT m -> 'reply_count', m -> 'last_reply_at' FROM jsonb_array_elements(messag
 SELECT forge_comm.restore('messages', 106);
 SELECT m -> 'reply_count', m -> 'last_reply_at' FROM jsonb_array_elements(message_page(1) -> 'messages') AS m WHERE m ->> 'id' = '3';
 -- an author who is gone, one who is deleted, one whom the reader does not know
-INSERT INTO users (id, email, display_name) VALUES (8, 'user8', 'Stranger'), (9, 'user9', 'Gone');
+INSERT INTO users (id, email, display_name) VALUES (8, 'user8@example.com', 'Stranger'), (9, 'user9@example.com', 'Gone');
 UPDATE messages SET user_id = 8 WHERE id = 1;
 UPDATE messages SET user_id = 9 WHERE id = 2;
 UPDATE users SET deleted_at = now() WHERE id = 2;

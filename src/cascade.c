@@ -83,6 +83,25 @@ acts_on_delete(const Trigger *trigger)
 	return false;
 }
 
+/*
+ * Is this the key of read markers?  Those tell a place, and a deleted message
+ * is one like any other, until a purge.
+ */
+static bool
+is_marker(Relation rel, const Key *key)
+{
+	const Trigger *messages = find_trigger(rel, "forge_comm_messages", "messages_guard", false);
+	const char *marker = messages ? option(messages, "marker") : NULL;
+	AttrNumber attnum = marker ? get_attnum(key->child, marker) : InvalidAttrNumber;
+
+	for (int i = 0; i < key->n; i++)
+	{
+		if (key->referencing[i] == attnum)
+			return true;
+	}
+	return false;
+}
+
 static bool
 is_noted(const List *references, Oid constraint)
 {
@@ -115,7 +134,8 @@ references_to(Relation rel)
 		read_key(constraint, &here);
 		read_key(topmost_key(constraint), &key);
 		if (is_noted(references, key.constraint) ||
-			(key.action == FKCONSTR_ACTION_CASCADE && soft_delete_of(key.child) == NULL))
+			(key.action == FKCONSTR_ACTION_CASCADE && soft_delete_of(key.child) == NULL) ||
+			is_marker(rel, &key))
 			continue;
 		reference = palloc(sizeof(Reference));
 		reference->constraint = key.constraint;
