@@ -134,6 +134,13 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                              PERFORM * FROM attack.get_message(10, true); PERFORM attack.count_messages(1, 5); PERFORM * FROM attack.get_thread(10, ''10''::pg_catalog.text);
                              PERFORM attack.message_page(1); PERFORM forge_comm.visible_channel(1, true)', NULL),
     (NULL, 'regress_attacker', 'PERFORM forge_comm.no_markers()', '22023'),
+    (1, 'regress_attacker', 'PERFORM forge_comm.older_time(''attack.messages'', 1, NULL, NULL, pg_catalog."timestamp"(pg_catalog.now())),
+                                     forge_comm.newer_time(''attack.messages'', 1, NULL, NULL, pg_catalog."timestamp"(pg_catalog.now())),
+                                     forge_comm.older_time(''attack.messages'', 1, NULL, NULL, pg_catalog.now()),
+                                     forge_comm.newer_time(''attack.messages'', 1, NULL, NULL, pg_catalog.now()),
+                                     forge_comm.message_cursor(''attack.messages'', 1, pg_catalog.now(), 1),
+                                     forge_comm.message_cursor(''attack.messages'', 1, pg_catalog."timestamp"(pg_catalog.now()), 1),
+                                     forge_comm.thread_place(''attack.messages'', 1, 10, NULL)', NULL),
     (NULL, 'postgres', 'PERFORM forge_comm.new_cursor_key()', NULL),
     (1, 'regress_attacker', 'PERFORM * FROM attack.active_messages', NULL),
     (1, 'regress_owner', 'TRUNCATE attack.notes', '42501'),
