@@ -27,6 +27,7 @@ OBJS = \
 	src/answers.o \
 	src/memberships.o \
 	src/options.o \
+	src/invalidation.o \
 	src/foreign_keys.o \
 	src/checks.o \
 	src/rules.o \

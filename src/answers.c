@@ -11,13 +11,13 @@
 
 #include "access/xact.h"
 #include "common/hashfn.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "answers.h"
 #include "compat.h"
 #include "context.h"
+#include "invalidation.h"
 
 /* Singly asked before all are looked up at once. */
 #define ASKED_SINGLY 8
@@ -267,6 +267,6 @@ answers_init(void)
 {
 	memory = AllocSetContextCreate(TopMemoryContext, "forge_comm answers",
 								   ALLOCSET_DEFAULT_SIZES);
-	CacheRegisterRelcacheCallback(forget_at_change, (Datum) 0);
+	when_table_changes(forget_at_change);
 	RegisterSubXactCallback(forget_at_rollback, NULL);
 }

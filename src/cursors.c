@@ -18,13 +18,13 @@
 #include "common/sha2.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "cursors.h"
+#include "invalidation.h"
 #include "message_errors.h"
 
 #define TAG_LENGTH	 12
@@ -342,5 +342,5 @@ cursor_is_invalid(void)
 void
 cursors_init(void)
 {
-	CacheRegisterRelcacheCallback(forget_keys, (Datum) 0);
+	when_table_changes(forget_keys);
 }

@@ -34,6 +34,7 @@
 #include "compat.h"
 #include "history.h"
 #include "history_log.h"
+#include "invalidation.h"
 #include "lookup.h"
 #include "options.h"
 #include "row_values.h"
@@ -670,7 +671,7 @@ history_init(void)
 
 	history_cache = hash_create("forge_comm history", 64, &ctl,
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	CacheRegisterRelcacheCallback(forget_rules, (Datum) 0);
+	when_table_changes(forget_rules);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_names, (Datum) 0);
 	RegisterXactCallback(settle_moves, NULL);
 	RegisterXactCallback(drop_outdated, NULL);

@@ -29,7 +29,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -41,6 +40,7 @@
 #include "compat.h"
 #include "context.h"
 #include "history_log.h"
+#include "invalidation.h"
 #include "options.h"
 
 /* The columns of a log. */
@@ -583,6 +583,6 @@ history_log_init(void)
 
 	log_cache = hash_create("forge_comm history logs", 16, &ctl,
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	CacheRegisterRelcacheCallback(forget_writers, (Datum) 0);
+	when_table_changes(forget_writers);
 	RegisterXactCallback(drop_outdated, NULL);
 }

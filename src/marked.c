@@ -27,13 +27,13 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "invalidation.h"
 #include "literals.h"
 #include "options.h"
 
@@ -508,6 +508,6 @@ marked_in(const char *text)
 void
 marked_init(void)
 {
-	CacheRegisterRelcacheCallback(note_change, (Datum) 0);
+	when_table_changes(note_change);
 	marked_refresh(); /* session_preload_libraries load within a transaction */
 }

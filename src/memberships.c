@@ -28,6 +28,7 @@
 #include "utils/syscache.h"
 
 #include "conditions.h"
+#include "invalidation.h"
 #include "lookup.h"
 #include "memberships.h"
 
@@ -445,5 +446,5 @@ memberships_init(void)
 {
 	cache.context = AllocSetContextCreate(TopMemoryContext, "forge_comm memberships",
 										  ALLOCSET_SMALL_SIZES);
-	CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
+	when_table_changes(forget_table);
 }

@@ -13,12 +13,12 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "foreign_keys.h"
+#include "invalidation.h"
 #include "options.h"
 #include "rules.h"
 
@@ -469,6 +469,6 @@ rules_init(void)
 
 	rules_cache = hash_create("forge_comm rules", 64, &ctl,
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	CacheRegisterRelcacheCallback(forget_rules, (Datum) 0);
+	when_table_changes(forget_rules);
 	RegisterXactCallback(drop_invalid, NULL);
 }
