@@ -44,6 +44,7 @@ OBJS = \
 	src/timestamps.o \
 	src/soft_delete.o \
 	src/row_values.o \
+	src/append.o \
 	src/history_log.o \
 	src/history.o \
 	src/statements.o \

@@ -2,25 +2,18 @@
  * history_log.c
  *		The table that changes are logged to, and how a line gets there.
  *
- * Lines are inserted straight into the partition of the current month, past
- * the executor, triggers, privileges and policies of the log: constraints and
- * indexes are kept, and nothing is planned.  What is needed to do so is kept
- * for the partition last written; the relations themselves are opened and
- * closed for each line, since nobody tells when a statement is over.
+ * Lines are put straight into the partition of the current month, past the
+ * triggers, privileges and policies of the log.  What is needed to do so is
+ * kept for the partition last written.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
-#include "catalog/index.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
@@ -37,6 +30,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+#include "append.h"
 #include "compat.h"
 #include "context.h"
 #include "history_log.h"
@@ -96,10 +90,7 @@ typedef struct LogWriter
 	TimestampTz until; /* before this one go to */
 	Oid partition;
 	AttrNumber attnums[lengthof(log_columns)]; /* there */
-	TupleTableSlot *slot;
-	EState *estate;
-	ResultRelInfo *result;
-	Oid *indexes;
+	Appender *appender;
 } LogWriter;
 
 typedef struct LogEntry
@@ -208,29 +199,6 @@ find_columns(Relation partition, LogWriter *writer)
 	}
 }
 
-/* Indexes are kept as a list of their own: the relations come and go. */
-static void
-find_indexes(Relation partition, LogWriter *writer)
-{
-	ResultRelInfo *result = writer->result;
-	List *indexes = RelationGetIndexList(partition);
-	int n = 0;
-	ListCell *cell;
-
-	writer->indexes = palloc((list_length(indexes) + 1) * sizeof(Oid));
-	result->ri_IndexRelationDescs = palloc0((list_length(indexes) + 1) * sizeof(Relation));
-	result->ri_IndexRelationInfo = palloc0((list_length(indexes) + 1) * sizeof(IndexInfo *));
-	foreach(cell, indexes)
-	{
-		Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);
-
-		writer->indexes[n] = lfirst_oid(cell);
-		result->ri_IndexRelationInfo[n++] = BuildIndexInfo(index);
-		index_close(index, NoLock);
-	}
-	result->ri_NumIndices = n;
-}
-
 static void
 check_plain(Relation partition)
 {
@@ -268,12 +236,7 @@ make_writer(Oid logid, TimestampTz time)
 	partition = table_open(writer->partition, RowExclusiveLock);
 	check_plain(partition);
 	find_columns(partition, writer);
-	writer->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(partition)),
-											&TTSOpsVirtual);
-	writer->estate = CreateExecutorState();
-	writer->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(writer->result, partition, 0, NULL, 0);
-	find_indexes(partition, writer);
+	writer->appender = appender_make(partition);
 	table_close(partition, NoLock);
 
 	MemoryContextSwitchTo(old);
@@ -420,10 +383,7 @@ forge_comm_row_hash(PG_FUNCTION_ARGS)
 static void
 put(LogWriter *writer, LogColumn column, Datum value)
 {
-	int i = writer->attnums[column] - 1;
-
-	writer->slot->tts_values[i] = value;
-	writer->slot->tts_isnull[i] = false;
+	appender_put(writer->appender, writer->attnums[column], value);
 }
 
 static void
@@ -458,12 +418,9 @@ put_author(LogWriter *writer)
 }
 
 static void
-fill_slot(LogWriter *writer, const HistoryLine *line, TimestampTz time)
+fill_line(LogWriter *writer, const HistoryLine *line, TimestampTz time)
 {
-	TupleTableSlot *slot = writer->slot;
-
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	appender_clear(writer->appender);
 	put(writer, LOG_ID, Int64GetDatum(nextval_internal(writer->sequence, false)));
 	put(writer, LOG_CHANGED_AT, TimestampTzGetDatum(time));
 	if (line->has_workspace)
@@ -479,32 +436,6 @@ fill_slot(LogWriter *writer, const HistoryLine *line, TimestampTz time)
 		put(writer, LOG_DELETION, line->deletion_id);
 	put_jsonb(writer, LOG_OLD, line->old);
 	put_jsonb(writer, LOG_NEW, line->new);
-	ExecStoreVirtualTuple(slot);
-}
-
-static void
-open_indexes(LogWriter *writer)
-{
-	ResultRelInfo *result = writer->result;
-
-	for (int i = 0; i < result->ri_NumIndices; i++)
-		result->ri_IndexRelationDescs[i] = index_open(writer->indexes[i], RowExclusiveLock);
-}
-
-/* What an index access method keeps for the next row points into the index. */
-static void
-close_indexes(LogWriter *writer)
-{
-	ResultRelInfo *result = writer->result;
-
-	for (int i = 0; i < result->ri_NumIndices; i++)
-	{
-		IndexInfo *info = result->ri_IndexRelationInfo[i];
-
-		compat_index_insert_cleanup(result->ri_IndexRelationDescs[i], info);
-		info->ii_AmCache = NULL;
-		index_close(result->ri_IndexRelationDescs[i], NoLock);
-	}
 }
 
 /* Log a line. */
@@ -513,25 +444,9 @@ history_append(Oid log, const HistoryLine *line)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	LogWriter *writer = writer_for(log, now);
-	ResultRelInfo *result = writer->result;
-	Relation partition = table_open(writer->partition, RowExclusiveLock);
 
-	result->ri_RelationDesc = partition;
-	for (int i = 0; i < result->ri_NumIndices; i++)
-		result->ri_IndexRelationInfo[i]->ii_Context = CurrentMemoryContext;
-	fill_slot(writer, line, now);
-	if (RelationGetDescr(partition)->constr)
-		ExecConstraints(result, writer->slot, writer->estate);
-	table_tuple_insert(partition, writer->slot, GetCurrentCommandId(true), 0, NULL);
-	if (result->ri_NumIndices > 0)
-	{
-		open_indexes(writer);
-		compat_insert_index_tuples(result, writer->slot, writer->estate);
-		close_indexes(writer);
-	}
-	ExecClearTuple(writer->slot);
-	ResetPerTupleExprContext(writer->estate);
-	table_close(partition, NoLock);
+	fill_line(writer, line, now);
+	appender_insert(writer->appender);
 }
 
 /* ---------------------------------------------------------------- guarding */
