@@ -57,6 +57,13 @@ OBJS = \
 	src/listing.o \
 	src/inbox.o \
 	src/messages.o \
+	src/kept.o \
+	src/change_log.o \
+	src/change_scan.o \
+	src/change_tokens.o \
+	src/change_feed.o \
+	src/change_trim.o \
+	src/changes.o \
 	src/gate.o \
 	src/literals.o \
 	src/marked.o \
@@ -96,6 +103,7 @@ SQL_PARTS = \
 	src/redact.sql \
 	src/secrets.sql \
 	src/validation.sql \
+	src/change_log.sql \
 	src/history_log.sql \
 	src/history.sql \
 	src/seals.sql \
@@ -111,6 +119,7 @@ SQL_PARTS = \
 	src/messages.sql \
 	src/formats.sql \
 	src/domains.sql \
+	src/changes.sql \
 	src/chat_schema.sql \
 	src/checklist.sql \
 	src/gate.sql \

@@ -31,6 +31,7 @@ BEGIN
   PERFORM forge_comm.validate_chat_tables(schema_name);
   PERFORM forge_comm.enable_messages(format('%I.messages', schema_name)::regclass,
                                      reactions => format('%I.reactions', schema_name)::regclass);
+  PERFORM forge_comm.enable_changes(format('%I.messages', schema_name)::regclass);
   PERFORM forge_comm.create_founding_function(schema_name);
   PERFORM forge_comm.create_registering_function(schema_name);
   PERFORM forge_comm.register_chat_memberships(format('%I.memberships', schema_name)::regclass);

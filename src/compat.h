@@ -113,6 +113,17 @@ compat_index_insert_cleanup(Relation index, IndexInfo *info)
 #endif
 }
 
+/* Begin a scan of an index. */
+static inline IndexScanDesc
+compat_index_beginscan(Relation rel, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(rel, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(rel, index, snapshot, nkeys, 0);
+#endif
+}
+
 /* Is this a generated column that is not stored? */
 static inline bool
 compat_is_virtual(Form_pg_attribute attr)

@@ -9,6 +9,7 @@
 
 #include "answers.h"
 #include "cascade.h"
+#include "changes.h"
 #include "context.h"
 #include "cursors.h"
 #include "gate.h"
@@ -49,5 +50,6 @@ _PG_init(void)
 	violations_init();
 	cursors_init();
 	visible_init();
+	changes_init();
 	MarkGUCPrefixReserved("forge_comm");
 }

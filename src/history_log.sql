@@ -25,7 +25,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT EXISTS (SELECT FROM pg_trigger AS t
-                  WHERE t.tgrelid = rel AND t.tgfoid = 'forge_comm.history_guard()'::regprocedure)
+                  WHERE t.tgrelid = rel
+                    AND t.tgfoid IN ('forge_comm.history_guard()'::regprocedure, 'forge_comm.changes_guard()'::regprocedure))
 $$;
 COMMENT ON FUNCTION forge_comm.keeps_history(regclass) IS
   'Is the table a log, one of its partitions, or the seals of one? Nobody but us writes there';

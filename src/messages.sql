@@ -161,6 +161,9 @@ BEGIN
     RAISE NOTICE 'messages is not enabled on table %', rel;
     RETURN;
   END IF;
+  IF forge_comm.changes_options(rel) IS NOT NULL THEN
+    PERFORM forge_comm.disable_changes(rel);
+  END IF;
   PERFORM forge_comm.drop_message_functions(forge_comm.message_shape(rel));
   PERFORM forge_comm.drop_rule_triggers(rel, 'messages');
   PERFORM forge_comm.drop_indexes(rel, 'messages');

@@ -59,7 +59,8 @@ copy_trigger(const Trigger *trigger)
 static bool
 comes_before(const char *function_name)
 {
-	return strcmp(function_name, "history_record") != 0;
+	return strcmp(function_name, "history_record") != 0 &&
+		   strcmp(function_name, "changes_record") != 0;
 }
 
 /*

@@ -293,6 +293,18 @@ privacy_allows(Oid relid, int64 id)
 	return yes;
 }
 
+bool
+privacy_counts_member(Oid channels, Relation members, HeapTuple tuple)
+{
+	Relation rel = open_private_table(channels);
+	const PrivacyRule *rule = rules_of(rel)->privacy;
+	bool yes = rule == NULL || rule->members_relid != RelationGetRelid(members) ||
+			   counts(&rule->members, tuple, RelationGetDescr(members));
+
+	table_close(rel, NoLock);
+	return yes;
+}
+
 PG_FUNCTION_INFO_V1(forge_comm_can_access);
 PG_FUNCTION_INFO_V1(forge_comm_can_enter);
 

@@ -15,7 +15,7 @@ AS $$
                     'history_lines', 'history_key', 'given_key', 'key_condition', 'row_at', 'values_at', 'current_values',
                     'row_values', 'left_at', 'untold_columns', 'told_value', 'revert', 'revert_statement', 'restore_all',
                     'restore_key', 'restore_deletion', 'restorable_tables', 'key_values', 'reading_user', 'unread_cap',
-                    'inbox_cursor', 'inbox_place')
+                    'inbox_cursor', 'inbox_place', 'read_changes')
 $$;
 COMMENT ON FUNCTION forge_comm.app_functions() IS
   'What grant_app() grants';
