@@ -151,6 +151,7 @@ REGRESS = \
 	threads \
 	unread \
 	inbox \
+	changes \
 	secrets \
 	validation \
 	chat_schema \

@@ -603,12 +603,15 @@ forge_comm_read_changes(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the table must not be null"),
 				 errhint("Pass the name of a table.")));
-	rel = open_messages(PG_GETARG_OID(0));
 	read_context(&feed);
 	InitMaterializedSRF(fcinfo, 0);
 	feed.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	rel = open_messages(PG_GETARG_OID(0));
 	if (!feed.has_user && feed.nworkspaces == 0)
+	{
+		table_close(rel, NoLock);
 		return (Datum) 0; /* nobody asks */
+	}
 	feed.log = table_open(changes_log(rel), AccessShareLock);
 	feed.channels = changes_channels(rel);
 	feed.line_epoch = change_log_of(feed.log)->epoch;

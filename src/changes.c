@@ -287,11 +287,19 @@ is_public(const Change *change, HeapTuple tuple)
 		   (privacy == NULL || privacy->private == NULL || condition_is_false(privacy->private, tuple));
 }
 
-/* Who may see a channel changes with it; a new one is not known to anybody yet. */
+/* Has this transaction made the row?  Then nobody else knows of it yet. */
+static bool
+is_own(HeapTuple tuple)
+{
+	return !(tuple->t_data->t_infomask & HEAP_UPDATED) &&
+		   TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+}
+
+/* Who may see a channel changes with it. */
 static void
 tell_of_channels(const Change *change)
 {
-	bool was = is_public(change, change->old);
+	bool was = is_public(change, change->old) && !is_own(change->old);
 	bool is = is_public(change, change->new);
 
 	if (was && !is)
@@ -324,20 +332,6 @@ changes_trigger(Relation rel)
 	return trigger;
 }
 
-/* The workspace column of a table, which must be under tenancy. */
-static AttrNumber
-required_workspace(Relation rel)
-{
-	const TenancyRule *tenancy = rules_of(rel)->tenancy;
-
-	if (tenancy == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" is not under tenancy", RelationGetRelationName(rel)),
-				 errhint("Call forge_comm.enable_tenancy() for it, or enable its trigger \"forge_comm_tenancy\".")));
-	return tenancy->workspace;
-}
-
 static void
 read_reactions(Relation rel, const Trigger *trigger, ChangesRule *rule)
 {
@@ -351,7 +345,7 @@ read_reactions(Relation rel, const Trigger *trigger, ChangesRule *rule)
 	rule->user = required_column(rel, trigger, "user", is_id_type);
 	rule->emoji = required_column(rel, trigger, "emoji", is_any_type);
 	rule->message_channel = required_column(messages, theirs, "channel", is_id_type);
-	rule->message_workspace = required_workspace(messages);
+	rule->message_workspace = required_column(messages, theirs, "workspace", is_id_type);
 	rule->kept.relids = lappend_oid(rule->kept.relids, relid);
 	if (!lookup_index(messages, &key, 1, true, &rule->message_key))
 		ereport(ERROR,
@@ -394,7 +388,7 @@ read_rule(Relation rel)
 		read_reactions(rel, trigger, rule);
 	else
 	{
-		rule->workspace = required_workspace(rel);
+		rule->workspace = required_column(rel, trigger, "workspace", is_id_type);
 		if (strcmp(of, "messages") == 0)
 			read_messages(rel, trigger, rule);
 		else if (strcmp(of, "members") == 0)

@@ -11,7 +11,7 @@ CREATE FUNCTION forge_comm.read_changes(rel regclass, since text, "limit" intege
 RETURNS TABLE (n integer, kind text, workspace_id bigint, channel_id bigint, message_id bigint, user_id bigint,
                emoji text, changed_at timestamptz, shown bigint, content boolean, token text)
 AS 'MODULE_PATHNAME', 'forge_comm_read_changes'
-LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100;
+LANGUAGE c STABLE PARALLEL SAFE ROWS 100;
 COMMENT ON FUNCTION forge_comm.read_changes(regclass, text, integer) IS
   'What get_changes() tells, without the messages';
 
@@ -98,7 +98,12 @@ BEGIN
                    made.name, made.events, member, made.level, arguments);
     EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', made.name, member, 'Made by forge_comm.enable_changes()');
   END LOOP;
-  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER forge_comm_changes, ENABLE ALWAYS TRIGGER forge_comm_changes_truncate', member);
+  FOR made IN
+    SELECT t.tgname AS name FROM pg_trigger AS t
+     WHERE t.tgrelid = member AND t.tgname IN ('forge_comm_changes', 'forge_comm_changes_truncate') AND t.tgenabled <> 'A'
+  LOOP
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', member, made.name);
+  END LOOP;
 END
 $$;
 COMMENT ON FUNCTION forge_comm.create_changes_triggers(regclass, jsonb) IS
@@ -115,7 +120,7 @@ BEGIN
   PERFORM forge_comm.create_message_function(
     shape, 'get_changes', 'since text DEFAULT NULL, "limit" integer DEFAULT 500',
     'TABLE (kind text, workspace_id bigint, channel_id {channel_type}, message_id {key_type}, user_id bigint, emoji text, changed_at timestamptz, message {rel}, token text)',
-    'STABLE PARALLEL RESTRICTED ROWS 100', format($body$
+    'STABLE PARALLEL SAFE ROWS 100', format($body$
   SELECT c.kind, c.workspace_id, CAST(c.channel_id AS {channel_type}), CAST(c.message_id AS {key_type}),
          c.user_id, c.emoji, c.changed_at, CASE WHEN c.content THEN m END, c.token
     FROM forge_comm.read_changes(%L::pg_catalog.regclass, $1, $2) AS c
@@ -146,7 +151,6 @@ DECLARE
 BEGIN
   PERFORM forge_comm.claim_table(rel);
   shape := forge_comm.message_shape(rel);
-  PERFORM forge_comm.tenancy_column(rel);
   IF notify IS NULL THEN
     RAISE EXCEPTION 'the argument "notify" must not be null'
       USING ERRCODE = 'null_value_not_allowed',
@@ -162,10 +166,10 @@ BEGIN
 
   FOR told IN SELECT * FROM forge_comm.told_tables(shape) LOOP
     PERFORM forge_comm.claim_table(told.rel);
-    IF told.options ->> 'of' <> 'reactions' THEN
-      PERFORM forge_comm.tenancy_column(told.rel);
-    END IF;
-    wanted := jsonb_strip_nulls(told.options || jsonb_build_object('log', log, 'notify', CASE WHEN notify THEN 'true' END));
+    wanted := jsonb_strip_nulls(told.options || jsonb_build_object(
+      'log', log, 'notify', CASE WHEN notify THEN 'true' END,
+      -- a reaction's is that of the message
+      'workspace', CASE WHEN told.options ->> 'of' <> 'reactions' THEN forge_comm.tenancy_column(told.rel) END));
     present := forge_comm.changes_options(told.rel);
     CONTINUE WHEN present = wanted;
     IF present IS NOT NULL THEN

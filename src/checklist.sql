@@ -475,6 +475,7 @@ AS $$
     LEFT JOIN forge_comm.tenant_tables() AS t ON t.rel = c.oid
    WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p') AND c.relrowsecurity
      AND NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polpermissive)
+     AND NOT forge_comm.keeps_history(c.oid)
      AND NOT EXISTS (SELECT FROM forge_comm.finding_partition_uncovered(schema) AS u WHERE u.object = c.oid::regclass::text)
    ORDER BY t.depth, c.relname
 $$;

@@ -29,7 +29,7 @@ AS $$
                     AND t.tgfoid IN ('forge_comm.history_guard()'::regprocedure, 'forge_comm.changes_guard()'::regprocedure))
 $$;
 COMMENT ON FUNCTION forge_comm.keeps_history(regclass) IS
-  'Is the table a log, one of its partitions, or the seals of one? Nobody but us writes there';
+  'Is the table a log, of history or of changes, one of its partitions, or the seals of one? Nobody but us writes there';
 
 -- ALWAYS: a session in the role of a replica changes no line either.
 CREATE FUNCTION forge_comm.create_guard(member regclass, name name, events text, level text)

@@ -85,6 +85,9 @@ BEGIN
         AND NOT forge_comm.has_trigger(member, 'forge_comm_append_only_truncate') THEN
     PERFORM forge_comm.protect_log(member);
   END IF;
+  IF forge_comm.changes_options(parent) IS NOT NULL AND forge_comm.has_trigger(parent, 'forge_comm_changes_truncate') THEN
+    PERFORM forge_comm.create_changes_triggers(member, forge_comm.changes_options(parent));
+  END IF;
 END
 $$;
 COMMENT ON FUNCTION forge_comm.follow_parent(regclass, regclass) IS

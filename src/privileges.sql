@@ -50,7 +50,7 @@ AS $$
                     'is_restoring', 'in_workspace_support', 'privacy_support', 'page_limit', 'page_offset', 'rules', 'rule_options',
                     'new_deletion_id', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy', 'list_limit',
                     'one_place', 'count_limit', 'message_id', 'older_time', 'older_id', 'newer_time', 'newer_id', 'message_cursor',
-                    'visible_channel', 'message_found', 'thread_place', 'no_markers', 'new_cursor_key')
+                    'visible_channel', 'message_found', 'thread_place', 'no_markers', 'new_cursor_key', 'changes_options')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
   'What grant_owner() grants';
@@ -273,4 +273,7 @@ GRANT USAGE ON DOMAIN
   forge_comm.channel_name,
   forge_comm.message_body,
   forge_comm.password_hash
+  forge_comm.changes_options(regclass),
+  forge_comm.create_changes_triggers(regclass, jsonb),
+  forge_comm.family(regclass)
 TO PUBLIC;

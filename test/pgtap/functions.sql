@@ -92,7 +92,10 @@ $$, ARRAY[
   'clean_text(value text) text',
   'add_validation(rel regclass, column_name name, rule text, VARIADIC options text[] DEFAULT ''{}''::text[]) void',
   'drop_validation(rel regclass, column_name name, rule text DEFAULT NULL::text) void',
-  'report_invalid(rel regclass, column_name name, rule text, VARIADIC options text[] DEFAULT ''{}''::text[], OUT invalid bigint, OUT first_keys jsonb) record'
+  'report_invalid(rel regclass, column_name name, rule text, VARIADIC options text[] DEFAULT ''{}''::text[], OUT invalid bigint, OUT first_keys jsonb) record',
+  'enable_changes(rel regclass, notify boolean DEFAULT false) void',
+  'disable_changes(rel regclass) void',
+  'maintain_changes(rel regclass, keep interval DEFAULT ''7 days''::interval) bigint'
 ], 'the public functions');
 
 -- What the planner may do with them. Whatever reads the context is STABLE:
@@ -110,7 +113,8 @@ SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND pro
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
                     'rule_options', 'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values',
                     'history_key', 'check_rule', 'is_valid', 'older_time', 'older_id', 'newer_time', 'newer_id', 'message_cursor',
-                    'visible_channel', 'message_found', 'thread_place', 'no_markers', 'reading_user', 'inbox_cursor', 'inbox_place'],
+                    'visible_channel', 'message_found', 'thread_place', 'no_markers', 'reading_user', 'inbox_cursor', 'inbox_place',
+                    'read_changes'],
               'STABLE in C is what reads the context or the catalogue');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_|mark_secret|unmark_|verify_)'' AND proname NOT IN (''enable_statement'', ''verify_log'', ''verify_history'')
                     AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
@@ -128,7 +132,7 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = 
                     'is_color', 'is_timezone', 'is_message_body', 'is_password_hash', 'password_problem', 'clean_text', 'is_valid',
                     'unique_index_comment', 'list_limit', 'one_place', 'count_limit', 'message_id', 'older_time', 'older_id',
                     'newer_time', 'newer_id', 'message_cursor', 'visible_channel', 'message_found', 'thread_place', 'no_markers',
-                    'reading_user', 'unread_cap', 'inbox_cursor', 'inbox_place'],
+                    'reading_user', 'unread_cap', 'inbox_cursor', 'inbox_place', 'read_changes'],
               'PARALLEL SAFE is what reads only');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proparallel = ''r''', 'no function is PARALLEL RESTRICTED');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
@@ -137,7 +141,7 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AN
                     'clear_statistics', 'row_values', 'history_key', 'row_hash', 'restore_key', 'restore_deletion', 'purge_blocks',
                     'is_email', 'normalize_email', 'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color',
                     'is_timezone', 'is_message_body', 'is_password_hash', 'clean_text', 'check_rule', 'message_id', 'message_cursor',
-                    'inbox_cursor'],
+                    'inbox_cursor', 'trim_changes'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],
