@@ -180,6 +180,7 @@ ISOLATION = \
 	logging \
 	registering \
 	reading
+	telling
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
 
 # Callbacks and PostgreSQL's own headers leave parameters unused. Warnings are
