@@ -15,6 +15,7 @@ SELECT forge_comm.create_chat_schema('chat');
 -- What privacy and authorship cost is measured in a schema of its own.
 SELECT forge_comm.disable_privacy('chat.channels');
 SELECT forge_comm.disable_authorship('chat.messages');
+SELECT forge_comm.disable_changes('chat.messages'); -- has a measure of its own
 SELECT forge_comm.disable_directory('chat.users');
 
 INSERT INTO chat.users (email, display_name)
