@@ -312,7 +312,7 @@ RESET ROLE;
 REVOKE ALL ON message_changes FROM regress_app;
 -- Lines of another database, brought here by a superuser, are not told
 INSERT INTO message_changes (transaction_id, epoch, changed_at, kind, workspace_id, channel_id)
-VALUES (pg_current_xact_id(), 1, now(), 'closed', 1, 1), (pg_current_xact_id(), 1, now(), 'floor', NULL, NULL);
+VALUES (pg_current_xact_id(), 1, now(), 'opened', 1, 1), (pg_current_xact_id(), 1, now(), 'floor', NULL, NULL);
 SELECT told('one');
 
 -- ------------------------------------------------------------------ retention
