@@ -34,10 +34,9 @@ BEGIN
     SELECT * FROM (VALUES ('forge_comm_append_only', 'INSERT OR UPDATE OR DELETE', 'ROW'),
                           ('forge_comm_append_only_truncate', 'TRUNCATE', 'STATEMENT')) AS g (name, events, level)
   LOOP
-    EXECUTE format('CREATE TRIGGER %I BEFORE %s ON %s FOR EACH %s EXECUTE FUNCTION forge_comm.changes_guard()',
-                   guard.name, guard.events, log, guard.level);
+    PERFORM forge_comm.create_trigger(log, guard.name, 'BEFORE ' || guard.events,
+                                      format('FOR EACH %s EXECUTE FUNCTION forge_comm.changes_guard()', guard.level), 'changes');
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', log, guard.name);
-    EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', guard.name, log, 'Made by forge_comm.enable_changes()');
   END LOOP;
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', log);
   FOR granted IN

@@ -84,8 +84,6 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  arguments text := (SELECT string_agg(quote_literal(o.key || '=' || o.value), ', ' ORDER BY o.ordinality)
-                       FROM jsonb_each_text(jsonb_strip_nulls(options)) WITH ORDINALITY AS o);
   made record;
 BEGIN
   FOR made IN
@@ -94,9 +92,10 @@ BEGIN
      -- a partition has the first from its parent
      WHERE NOT forge_comm.has_trigger(member, t.name)
   LOOP
-    EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s FOR EACH %s EXECUTE FUNCTION forge_comm.changes_record(%s)',
-                   made.name, made.events, member, made.level, arguments);
-    EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', made.name, member, 'Made by forge_comm.enable_changes()');
+    PERFORM forge_comm.create_trigger(
+      member, made.name, 'AFTER ' || made.events,
+      format('FOR EACH %s EXECUTE FUNCTION forge_comm.changes_record(%s)', made.level, forge_comm.trigger_arguments(options)),
+      'changes');
   END LOOP;
   FOR made IN
     SELECT t.tgname AS name FROM pg_trigger AS t

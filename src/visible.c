@@ -15,12 +15,12 @@
 #include "rewrite/rowsecurity.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 
 #include "context.h"
+#include "invalidation.h"
 #include "privacy.h"
 #include "rules.h"
 #include "visible.h"
@@ -189,5 +189,5 @@ visible_init(void)
 	HASHCTL info = { .keysize = sizeof(Oid), .entrysize = sizeof(ChannelQuery) };
 
 	queries = hash_create("forge_comm channels", 4, &info, HASH_ELEM | HASH_BLOBS);
-	CacheRegisterRelcacheCallback(forget_queries, (Datum) 0);
+	when_table_changes(forget_queries);
 }
