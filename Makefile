@@ -179,7 +179,7 @@ ISOLATION = \
 	members \
 	logging \
 	registering \
-	reading
+	reading \
 	telling
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
 

@@ -249,7 +249,8 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.hide_private_lines(regclass),
   forge_comm.private_lines_policy(text),
   forge_comm.history_log(regclass),
-  forge_comm.family(regclass),
+  forge_comm.changes_options(regclass),
+  forge_comm.create_changes_triggers(regclass, jsonb),
   forge_comm.has_later_trigger(regclass),
   forge_comm.ensure_second_look(regclass),
   -- the formats: they look at their arguments alone, and checks call them
@@ -273,7 +274,4 @@ GRANT USAGE ON DOMAIN
   forge_comm.channel_name,
   forge_comm.message_body,
   forge_comm.password_hash
-  forge_comm.changes_options(regclass),
-  forge_comm.create_changes_triggers(regclass, jsonb),
-  forge_comm.family(regclass)
 TO PUBLIC;

@@ -22,10 +22,9 @@ AS $$
                  ('authorship', forge_comm.rule_options(rel, 'forge_comm_authorship', 'authorship_guard')),
                  ('secrets', forge_comm.rule_options(rel, 'forge_comm_secrets', 'secrets_guard')),
                  ('messages', forge_comm.rule_options(rel, 'forge_comm_messages', 'messages_guard')),
-                 ('validation', forge_comm.rule_options(rel, 'forge_comm_validation', 'validation_guard'))
+                 ('validation', forge_comm.rule_options(rel, 'forge_comm_validation', 'validation_guard')),
+                 ('changes', forge_comm.rule_options(rel, 'forge_comm_changes', 'changes_record'))
          ) AS k (capability, options)
-                 ('changes', forge_comm.rule_options(rel, 'forge_comm_changes', 'changes_record')))
-         AS k (capability, options)
     JOIN pg_trigger AS t ON t.tgrelid = rel AND t.tgname = 'forge_comm_' || k.capability
    WHERE k.options IS NOT NULL AND t.tgenabled IN ('O', 'A')
    ORDER BY k.capability
