@@ -64,6 +64,11 @@ OBJS = \
 	src/change_feed.o \
 	src/change_trim.o \
 	src/changes.o \
+	src/highlight.o \
+	src/search_index.o \
+	src/search_peek.o \
+	src/search_table.o \
+	src/search.o \
 	src/gate.o \
 	src/literals.o \
 	src/marked.o \
@@ -120,6 +125,7 @@ SQL_PARTS = \
 	src/formats.sql \
 	src/domains.sql \
 	src/changes.sql \
+	src/search.sql \
 	src/chat_schema.sql \
 	src/checklist.sql \
 	src/gate.sql \

@@ -12,7 +12,8 @@ SET synchronous_commit = on;
 CREATE EXTENSION forge_comm;
 CREATE EXTENSION moddatetime;
 SELECT forge_comm.create_chat_schema('chat');
--- What privacy and authorship cost is measured in a schema of its own.
+-- What privacy, authorship and search cost is measured in schemas of their own.
+SELECT forge_comm.disable_search('chat.messages');
 SELECT forge_comm.disable_privacy('chat.channels');
 SELECT forge_comm.disable_authorship('chat.messages');
 SELECT forge_comm.disable_changes('chat.messages'); -- has a measure of its own

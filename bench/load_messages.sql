@@ -27,6 +27,7 @@ SELECT setseed(0.5);
 SET synchronous_commit = on;
 
 SELECT forge_comm.create_chat_schema('talk');
+SELECT forge_comm.disable_search('talk.messages'); -- until the rows are there
 GRANT USAGE ON SCHEMA talk TO app, bypass;
 GRANT ALL ON ALL TABLES IN SCHEMA talk TO app, bypass;
 
@@ -104,6 +105,8 @@ FROM (VALUES ('talk.users', (SELECT max(id) FROM talk.users)),
              ('talk.memberships', (SELECT max(id) FROM talk.memberships)),
              ('talk.channels', (SELECT max(id) FROM talk.channels)),
              ('talk.messages', (SELECT max(id) FROM talk.messages))) AS sequence (rel, most);
+
+SELECT forge_comm.enable_search('talk.messages');
 
 CREATE STATISTICS talk.messages_workspace (dependencies)
     ON workspace_id, channel_id FROM talk.messages;

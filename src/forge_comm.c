@@ -20,6 +20,7 @@
 #include "redact.h"
 #include "restore.h"
 #include "rules.h"
+#include "search.h"
 #include "soft_delete.h"
 #include "statements.h"
 #include "timestamps.h"
@@ -51,5 +52,6 @@ _PG_init(void)
 	cursors_init();
 	visible_init();
 	changes_init();
+	search_init();
 	MarkGUCPrefixReserved("forge_comm");
 }

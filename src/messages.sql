@@ -163,6 +163,8 @@ BEGIN
   END IF;
   IF forge_comm.changes_options(rel) IS NOT NULL THEN
     PERFORM forge_comm.disable_changes(rel);
+  IF forge_comm.search_index(rel) IS NOT NULL THEN
+    PERFORM forge_comm.disable_search(rel);
   END IF;
   PERFORM forge_comm.drop_message_functions(forge_comm.message_shape(rel));
   PERFORM forge_comm.drop_rule_triggers(rel, 'messages');

@@ -15,7 +15,7 @@ AS $$
                     'history_lines', 'history_key', 'given_key', 'key_condition', 'row_at', 'values_at', 'current_values',
                     'row_values', 'left_at', 'untold_columns', 'told_value', 'revert', 'revert_statement', 'restore_all',
                     'restore_key', 'restore_deletion', 'restorable_tables', 'key_values', 'reading_user', 'unread_cap',
-                    'inbox_cursor', 'inbox_place', 'read_changes')
+                    'inbox_cursor', 'inbox_place', 'read_changes', 'search_rows')
 $$;
 COMMENT ON FUNCTION forge_comm.app_functions() IS
   'What grant_app() grants';
@@ -199,6 +199,13 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.message_found(boolean),
   forge_comm.thread_place(regclass, bigint, bigint, text),
   forge_comm.no_markers(),
+  -- the index of search calls them for whoever writes, and its queries; what
+  -- they tell they tell search_rows() only
+  forge_comm.search_vector(regconfig, text),
+  forge_comm.search_places(timestamptz, bigint, bigint, bigint),
+  forge_comm.search_places(timestamp, bigint, bigint, bigint),
+  forge_comm.search_matches(tsvector, tsquery),
+  forge_comm.in_places(bigint[], bigint[]),
   -- what \d shows anyway
   forge_comm.rules(regclass),
   forge_comm.rule_options(regclass, name, name),
