@@ -158,6 +158,7 @@ REGRESS = \
 	unread \
 	inbox \
 	changes \
+	search \
 	secrets \
 	validation \
 	chat_schema \

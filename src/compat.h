@@ -137,7 +137,7 @@ compat_is_virtual(Form_pg_attribute attr)
 
 /* Find the leaf page of a GIN index for a key; ginFindLeafPage() itself. */
 #if PG_VERSION_NUM >= 170000
-#define compat_gin_find_leaf(btree) ginFindLeafPage(btree, true, false)
+#define compat_gin_find_leaf(btree)				  ginFindLeafPage(btree, true, false)
 #define compat_gin_begin_tree(btree, index, root) ginScanBeginPostingTree(btree, index, root)
 #else
 #define compat_gin_find_leaf(btree) ginFindLeafPage(btree, true, false, NULL)

@@ -25,9 +25,9 @@ static const char *const stand_for[] = { "<mark>", "</mark>", "&lt;", "&gt;" };
 /* A text of so many bytes comes whole. */
 #define MOST_WHOLE 400
 
-#define MARKS	   "StartSel=\x01, StopSel=\x02, "
-#define WHOLE	   MARKS "HighlightAll=true"
-#define PARTS	   MARKS "MaxFragments=3, MinWords=8, MaxWords=24, FragmentDelimiter=\" ... \""
+#define MARKS "StartSel=\x01, StopSel=\x02, "
+#define WHOLE MARKS "HighlightAll=true"
+#define PARTS MARKS "MaxFragments=3, MinWords=8, MaxWords=24, FragmentDelimiter=\" ... \""
 
 static bool
 is_stand_in(char c)

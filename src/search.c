@@ -30,6 +30,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 #include "utils/typcache.h"
@@ -43,11 +44,11 @@
 #include "search_peek.h"
 #include "search_table.h"
 
-#define MOST_FOUND		100
-#define LONGEST_QUERY	1000 /* characters */
-#define MOST_CHANNELS	1000
+#define MOST_FOUND		  100
+#define LONGEST_QUERY	  1000 /* characters */
+#define MOST_CHANNELS	  1000
 #define MOST_PLACES_ASKED 16 /* of more, some stand for all */
-#define LEAST_SPAN		250 /* rows */
+#define LEAST_SPAN		  250 /* rows */
 
 /* What things cost, in units of a row that is fetched from the table. */
 #define COST_IN_SPAN 0.05 /* a row of a place, in the index */
@@ -201,6 +202,14 @@ check_channels(Search *search, int n)
 				 errhint("Name channels that the user can see, in the workspaces of the context.")));
 }
 
+/* Do the policies let all rows pass? */
+static bool
+is_everywhere(Relation rel)
+{
+	return check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED ||
+		   context_is_everywhere();
+}
+
 static int
 scope(const int64 **workspaces)
 {
@@ -234,7 +243,7 @@ choose_place(Search *search, int64 author, int64 *channels, int nchannels)
 	else
 	{
 		search->kind = PLACE_WORKSPACE;
-		search->has_place = !search->table->workspace || !context_is_everywhere();
+		search->has_place = !search->table->workspace || !is_everywhere(search->rel);
 		if (!search->has_place)
 			return;
 		search->nids = search->table->workspace ? scope(&workspaces) : 1;

@@ -83,18 +83,16 @@ require_search(void)
 static void
 require_trusted(Oid config)
 {
-	HeapTuple tuple;
+	HeapTuple tuple = SearchSysCache1(TSCONFIGOID, ObjectIdGetDatum(config));
 	bool trusted;
 
-	if (config < FirstNormalObjectId)
-		return;
-	tuple = SearchSysCache1(TSCONFIGOID, ObjectIdGetDatum(config));
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the text search configuration does not exist"),
 				 errhint("Pass the name of one, such as 'simple'.")));
-	trusted = superuser_arg(((Form_pg_ts_config) GETSTRUCT(tuple))->cfgowner);
+	trusted = config < FirstNormalObjectId ||
+			  superuser_arg(((Form_pg_ts_config) GETSTRUCT(tuple))->cfgowner);
 	ReleaseSysCache(tuple);
 	if (!trusted)
 		ereport(ERROR,
