@@ -135,6 +135,19 @@ compat_is_virtual(Form_pg_attribute attr)
 #endif
 }
 
+/*
+ * Let ANALYZE collect nothing of an index.  Of one that was made in this
+ * transaction the cache keeps what its columns were then, until 17.
+ */
+static inline void
+compat_stop_statistics(Relation index)
+{
+#if PG_VERSION_NUM < 170000
+	for (int i = 0; i < RelationGetDescr(index)->natts; i++)
+		TupleDescAttr(RelationGetDescr(index), i)->attstattarget = 0;
+#endif
+}
+
 /* Find the leaf page of a GIN index for a key; ginFindLeafPage() itself. */
 #if PG_VERSION_NUM >= 170000
 #define compat_gin_find_leaf(btree)				  ginFindLeafPage(btree, true, false)

@@ -88,6 +88,7 @@ BEGIN
   IF forge_comm.changes_options(parent) IS NOT NULL AND forge_comm.has_trigger(parent, 'forge_comm_changes_truncate') THEN
     PERFORM forge_comm.create_changes_triggers(member, forge_comm.changes_options(parent));
   END IF;
+  PERFORM forge_comm.stop_search_statistics(member);
 END
 $$;
 COMMENT ON FUNCTION forge_comm.follow_parent(regclass, regclass) IS

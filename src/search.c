@@ -319,7 +319,6 @@ ask(Search *search, bool by_places, int32 newest, int32 oldest)
 	Datum values[NUM_PARAMS];
 	char nulls[NUM_PARAMS + 1] = "       ";
 	SPIPlanPtr plan = search_plan(search->table, search->rel, search->by_words, by_places);
-	SearchGuard guard;
 	int found;
 
 	values[PARAM_QUERY] = TSQueryGetDatum(search->query);
@@ -333,18 +332,8 @@ ask(Search *search, bool by_places, int32 newest, int32 oldest)
 	if (by_places)
 		values[PARAM_PLACES] = wanted_places(search->kind, newest, oldest, search->ids, search->nids);
 
-	guard = search_begin();
-	PG_TRY();
-	{
-		if (SPI_execute_plan(plan, values, nulls, true, 0) != SPI_OK_SELECT)
-			elog(ERROR, "could not search");
-	}
-	PG_FINALLY();
-	{
-		search_end(&guard);
-	}
-	PG_END_TRY();
-
+	if (SPI_execute_plan(plan, values, nulls, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not search");
 	found = SPI_processed;
 	for (int i = 0; i < found; i++)
 		keep_row(search, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
@@ -388,6 +377,15 @@ go_on_before(Search *search, int32 step)
 	}
 }
 
+/* How many rows the next span is to have, to find what is missing. */
+static double
+next_rows(const Search *search, double share, double rows)
+{
+	double enough = 1.5 * (search->limit - search->found) / share;
+
+	return Min(Max(enough, rows * 2), rows * 8);
+}
+
 /*
  * Back in time, for as long as it is worth it; true if no older row is left, or
  * none is needed.
@@ -397,15 +395,15 @@ search_spans(Search *search, const Words *words, double all)
 {
 	int32 newest = place_step(search->kind, search->time);
 	double share = words->share;
-	double rows = search->limit / Max(share, 1e-9);
+	double rows = LEAST_SPAN;
 	double spent = 0;
 	double walked = 0;
 
-	for (rows = Max(rows * 1.5, LEAST_SPAN);; rows *= 4)
+	for (;;)
 	{
 		double left = words->exact ? words->most : Min(words->most, share * all);
 		double otherwise = COST_OF_SCAN + words->most * COST_OF_WORD + left;
-		double cost = COST_OF_SCAN + Min(rows, all) * COST_IN_SPAN + rows * share;
+		double cost = COST_OF_SCAN + rows * COST_IN_SPAN + rows * share;
 		PlaceSpan span;
 
 		if (search->by_words && spent + cost > otherwise)
@@ -420,11 +418,12 @@ search_spans(Search *search, const Words *words, double all)
 		spent += cost;
 		walked += span.rows;
 		share = (search->found + 1) / (walked + 1);
+		rows = next_rows(search, share, rows);
 	}
 }
 
 static void
-run_search(Search *search)
+search_both_ways(Search *search)
 {
 	double all = Max(search->rel->rd_rel->reltuples, 1000);
 	Words words;
@@ -434,6 +433,22 @@ run_search(Search *search)
 	if (!search->has_place || !search_spans(search, &words, all))
 		(void) ask(search, false, 0, 0);
 	peek_end(search->peek);
+}
+
+static void
+run_search(Search *search)
+{
+	SearchGuard guard = search_begin();
+
+	PG_TRY();
+	{
+		search_both_ways(search);
+	}
+	PG_FINALLY();
+	{
+		search_end(&guard);
+	}
+	PG_END_TRY();
 }
 
 PG_FUNCTION_INFO_V1(forge_comm_search_rows);

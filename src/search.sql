@@ -177,8 +177,38 @@ $$;
 COMMENT ON FUNCTION forge_comm.search_index_definition(forge_comm.message_shape, regconfig) IS
   'What the index of search is on';
 
+CREATE FUNCTION forge_comm.forget_search_columns(index regclass)
+RETURNS void
+AS 'MODULE_PATHNAME', 'forge_comm_forget_search_columns'
+LANGUAGE c VOLATILE STRICT;
+COMMENT ON FUNCTION forge_comm.forget_search_columns(regclass) IS
+  'Let this session notice that ANALYZE is to collect nothing of the index';
+
 -- No statistics are kept of the index: they would hold words of all workspaces,
 -- which the table's owner could read, whatever the policies say.
+CREATE FUNCTION forge_comm.stop_search_statistics(rel regclass)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  kept record;
+BEGIN
+  FOR kept IN
+    SELECT a.attrelid::regclass AS index, a.attnum
+      FROM pg_attribute AS a
+      JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'i'
+     WHERE a.attrelid = forge_comm.search_index(rel) AND a.attstattarget IS DISTINCT FROM 0
+  LOOP
+    EXECUTE format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS 0', kept.index, kept.attnum);
+    PERFORM forge_comm.clear_statistics(kept.index, kept.attnum);
+    PERFORM forge_comm.forget_search_columns(kept.index);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forge_comm.stop_search_statistics(regclass) IS
+  'Let ANALYZE collect nothing of the index of search';
+
 CREATE FUNCTION forge_comm.create_search_index(shape forge_comm.message_shape, config regconfig)
 RETURNS void
 LANGUAGE plpgsql
@@ -186,13 +216,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   index name := forge_comm.object_name((SELECT c.relname FROM pg_class AS c WHERE c.oid = shape.rel), '_search_idx');
-  member regclass;
 BEGIN
   EXECUTE format('CREATE INDEX %I ON %s %s', index, shape.rel, forge_comm.search_index_definition(shape, config));
-  FOR member IN SELECT f.member FROM forge_comm.family(format('%I.%I', shape.schema, index)::regclass) AS f LOOP
-    EXECUTE format('ALTER INDEX %s ALTER COLUMN 1 SET STATISTICS 0', member);
-    EXECUTE format('ALTER INDEX %s ALTER COLUMN 2 SET STATISTICS 0', member);
-  END LOOP;
+  PERFORM forge_comm.stop_search_statistics(f.member) FROM forge_comm.family(shape.rel) AS f;
   EXECUTE format('COMMENT ON INDEX %I.%I IS %L', shape.schema, index, forge_comm.index_comment('search'));
 END
 $$;

@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
@@ -24,6 +25,7 @@
 #include "utils/relcache.h"
 #include "utils/syscache.h"
 
+#include "compat.h"
 #include "foreign_keys.h"
 #include "search_index.h"
 #include "search_table.h"
@@ -287,4 +289,31 @@ channels_plan(SearchTable *table)
 										  quote_identifier(get_attname(table->channels, table->channels_key, false))),
 								 1, &type);
 	return table->visible;
+}
+
+/* --------------------------------------------------------------- statistics */
+
+PG_FUNCTION_INFO_V1(forge_comm_forget_search_columns);
+
+/*
+ * forget_search_columns(index): for this session, too, its columns have no
+ * statistics from now on.
+ */
+Datum
+forge_comm_forget_search_columns(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	Relation index;
+
+	if (get_rel_relkind(relid) != RELKIND_INDEX)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("the index of search is not an index"),
+				 errhint("Call forge_comm.enable_search().")));
+	if (!compat_owns_table(relid))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(relid));
+	index = index_open(relid, AccessShareLock);
+	compat_stop_statistics(index);
+	index_close(index, NoLock);
+	PG_RETURN_VOID();
 }
