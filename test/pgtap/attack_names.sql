@@ -177,6 +177,10 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                           PERFORM * FROM attack.get_changes((SELECT g.token FROM attack.get_changes() AS g));
                           PERFORM forge_comm.maintain_changes(''attack.messages'', ''0''); PERFORM forge_comm.disable_changes(''attack.messages'')', NULL),
     (1, 'regress_owner', 'PERFORM forge_comm.enable_changes(''attack.messages''); DELETE FROM attack.message_changes; TRUNCATE attack.message_changes', '42501'),
+    (1, 'regress_owner', 'PERFORM forge_comm.enable_search(''attack.messages''); PERFORM * FROM attack.search_messages(''ours''); PERFORM * FROM attack.search_messages(''-ours'', ''{1}'');
+                          UPDATE attack.messages SET body = ''new''; PERFORM forge_comm.disable_search(''attack.messages'')', NULL),
+    (1, 'regress_attacker', 'PERFORM forge_comm.search_matches(''a'', ''a'')', '42501'),
+    (1, 'regress_attacker', 'PERFORM forge_comm.in_places(''{1,2,3,4}'', ''{0,1,1,1}'')', '42501'),
     (NULL, 'regress_owner', 'CREATE TABLE attack.events_3 PARTITION OF attack.events FOR VALUES IN (3)', NULL),
     (NULL, 'regress_owner', 'CREATE TABLE attack.photos () INHERITS (attack.files)', NULL),
     (NULL, 'regress_owner', 'ALTER TABLE attack.events DETACH PARTITION attack.events_2; PERFORM forge_comm.disable_tenancy(''attack.events_2'')', NULL),
@@ -260,10 +264,10 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = public; ' || sql, r
     (NULL, session_user::text, 'PERFORM forge_comm.create_chat_schema(''attack_chat'')')
   ) AS t (who, role, sql);
 
--- The planner's own support functions are called by no statement
-SELECT set_eq($$SELECT f.proname::text FROM functions_of_ours AS f
-                 WHERE NOT EXISTS (SELECT FROM pg_stat_xact_user_functions AS s WHERE s.funcid = f.oid)$$,
-              '{in_workspace_support,privacy_support}'::text[], 'every function of ours was called under the hostile path');
+-- The planner's own support functions, and those of indexes, are called by no statement
+SELECT set_eq($$SELECT f.proname::text FROM functions_of_ours AS f JOIN pg_proc AS p USING (oid)
+                 WHERE NOT 'internal'::regtype = ANY (p.proargtypes::oid[] || p.prorettype) AND NOT EXISTS (SELECT FROM pg_stat_xact_user_functions AS s WHERE s.funcid = f.oid)$$,
+              '{}'::text[], 'every function of ours was called under the hostile path');
 SELECT is((SELECT last_value FROM evil.touched), :touched::bigint, 'and no bait was taken, not even where an error was caught');
 
 -- What is read stays the same

@@ -95,7 +95,9 @@ $$, ARRAY[
   'report_invalid(rel regclass, column_name name, rule text, VARIADIC options text[] DEFAULT ''{}''::text[], OUT invalid bigint, OUT first_keys jsonb) record',
   'enable_changes(rel regclass, notify boolean DEFAULT false) void',
   'disable_changes(rel regclass) void',
-  'maintain_changes(rel regclass, keep interval DEFAULT ''7 days''::interval) bigint'
+  'maintain_changes(rel regclass, keep interval DEFAULT ''7 days''::interval) bigint',
+  'enable_search(rel regclass, config regconfig DEFAULT ''simple''::regconfig) void',
+  'disable_search(rel regclass) void'
 ], 'the public functions');
 
 -- What the planner may do with them. Whatever reads the context is STABLE:
@@ -108,20 +110,24 @@ SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
                     'is_password_hash', 'password_problem', 'clean_text', 'validation_options', 'unique_index_comment', 'list_limit',
                     'one_place', 'count_limit', 'message_id', 'channel_condition', 'known_time', 'known_id', 'listing_branch',
                     'listing_query', 'message_author', 'message_replies', 'message_reactions', 'rows_beyond', 'unread_condition',
-                    'unread_query', 'unread_cap', 'first_id', 'inbox_query'], 'IMMUTABLE is what looks at its arguments only');
+                    'unread_query', 'unread_cap', 'first_id', 'inbox_query', 'search_description', 'search_vector', 'search_places',
+                    'search_extract_query', 'places_extract_value', 'places_extract_query', 'places_compare_partial',
+                    'places_consistent', 'places_tri_consistent'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
                     'rule_options', 'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values',
                     'history_key', 'check_rule', 'is_valid', 'older_time', 'older_id', 'newer_time', 'newer_id', 'message_cursor',
                     'visible_channel', 'message_found', 'thread_place', 'no_markers', 'reading_user', 'inbox_cursor', 'inbox_place',
-                    'read_changes'],
+                    'read_changes', 'search_rows', 'search_matches', 'in_places', 'search_selectivity'],
               'STABLE in C is what reads the context or the catalogue');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_|mark_secret|unmark_|verify_)'' AND proname NOT IN (''enable_statement'', ''verify_log'', ''verify_history'')
                     AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proleakproof',
               ARRAY['in_workspace', 'in_service_context', 'knows_user', 'is_current_user', 'is_email', 'normalize_email',
                     'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color', 'is_message_body', 'is_password_hash',
-                    'password_problem'],
+                    'password_problem',
+                    -- no error or notice of theirs depends on a row, and the last two answer search_rows() only
+                    'search_vector', 'search_places', 'search_matches', 'in_places'],
               'LEAKPROOF is what policies and checks ask, and no argument makes fail');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context', 'page_limit',
@@ -132,16 +138,20 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = 
                     'is_color', 'is_timezone', 'is_message_body', 'is_password_hash', 'password_problem', 'clean_text', 'is_valid',
                     'unique_index_comment', 'list_limit', 'one_place', 'count_limit', 'message_id', 'older_time', 'older_id',
                     'newer_time', 'newer_id', 'message_cursor', 'visible_channel', 'message_found', 'thread_place', 'no_markers',
-                    'reading_user', 'unread_cap', 'inbox_cursor', 'inbox_place', 'read_changes'],
+                    'reading_user', 'unread_cap', 'inbox_cursor', 'inbox_place', 'read_changes', 'search_description',
+                    'search_vector', 'search_places', 'search_selectivity', 'search_extract_query', 'places_extract_value',
+                    'places_extract_query', 'places_compare_partial', 'places_consistent', 'places_tri_consistent'],
               'PARALLEL SAFE is what reads only');
-SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proparallel = ''r''', 'no function is PARALLEL RESTRICTED');
+SELECT set_eq('SELECT proname::text FROM functions WHERE proparallel = ''r''', ARRAY['search_rows'], 'PARALLEL RESTRICTED is what runs queries');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
               ARRAY['in_workspace', 'in_workspace_support', 'has_role', 'rule_options', 'backfill_blocks', 'can_enter',
                     'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember', 'mask_literals',
                     'clear_statistics', 'row_values', 'history_key', 'row_hash', 'restore_key', 'restore_deletion', 'purge_blocks',
                     'is_email', 'normalize_email', 'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color',
                     'is_timezone', 'is_message_body', 'is_password_hash', 'clean_text', 'check_rule', 'message_id', 'message_cursor',
-                    'inbox_cursor', 'trim_changes'],
+                    'inbox_cursor', 'trim_changes', 'search_vector', 'search_matches', 'in_places', 'search_selectivity',
+                    'forget_search_columns', 'search_extract_query', 'places_extract_value', 'places_extract_query',
+                    'places_compare_partial', 'places_consistent', 'places_tri_consistent'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],

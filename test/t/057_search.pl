@@ -32,35 +32,46 @@ $node->safe_psql('postgres', qq{
 	SELECT forge_comm.grant_app('app');
 	GRANT USAGE ON SCHEMA chat TO app;
 	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chat TO app;
+	GRANT TEMPORARY ON DATABASE postgres TO app;
 	CREATE TABLE irc (workspace text, channel text, line integer, sent_at timestamptz, nick text,
 					  reply_to_line integer, body text);
 	COPY irc FROM '$file' WITH (FORMAT text, HEADER, NULL '');
 	SET search_path = chat, public;
 	SET session_replication_role = replica;
 	INSERT INTO workspaces (name, slug) SELECT workspace, workspace FROM irc GROUP BY 1 ORDER BY 1;
-	INSERT INTO users (email, display_name) SELECT nick, left(nick, 80) FROM irc GROUP BY 1 ORDER BY 1;
+	INSERT INTO users (email, display_name) SELECT md5(nick), left(nick, 80) FROM irc GROUP BY nick ORDER BY nick;
 	INSERT INTO memberships (workspace_id, user_id)
-		SELECT DISTINCT w.id, u.id FROM irc JOIN workspaces w ON w.name = workspace JOIN users u ON u.email = nick;
+		SELECT DISTINCT w.id, u.id FROM irc JOIN workspaces w ON w.name = workspace JOIN users u ON u.email = md5(nick);
 	INSERT INTO channels (workspace_id, name, is_private)
 		SELECT w.id, channel, row_number() OVER (ORDER BY channel) % 3 = 0
 		FROM irc JOIN workspaces w ON w.name = workspace GROUP BY w.id, channel ORDER BY channel;
 	INSERT INTO channel_memberships (workspace_id, channel_id, user_id)
 		SELECT DISTINCT c.workspace_id, c.id, u.id
-		FROM irc JOIN channels c ON c.name = channel JOIN users u ON u.email = nick WHERE line % 2 = 0;
+		FROM irc JOIN channels c ON c.name = channel JOIN users u ON u.email = md5(nick) WHERE line % 2 = 0;
 	INSERT INTO messages (workspace_id, channel_id, user_id, body, created_at, updated_at, deleted_at)
 		SELECT c.workspace_id, c.id, u.id, body, sent_at, sent_at, CASE WHEN line % 50 = 0 THEN sent_at END
-		FROM irc JOIN channels c ON c.name = channel JOIN users u ON u.email = nick ORDER BY sent_at DESC;
+		FROM irc JOIN channels c ON c.name = channel JOIN users u ON u.email = md5(nick) ORDER BY sent_at DESC;
 	RESET session_replication_role;
 	VACUUM ANALYZE;
 
-	-- What a sequential scan finds, and what search finds page by page
-	CREATE FUNCTION chat.scanned(query text, channels bigint[] DEFAULT NULL, author bigint DEFAULT NULL)
-	RETURNS bigint[] LANGUAGE sql AS \$\$
-		SELECT coalesce(array_agg(id ORDER BY created_at DESC, id DESC), '{}') FROM chat.messages
-		WHERE deleted_at IS NULL AND (channels IS NULL OR channel_id = ANY (channels)) AND (author IS NULL OR user_id = author)
-		  AND to_tsvector('simple', translate(body, '<>', '  ')) @@ websearch_to_tsquery('simple', translate(query, '<>', '  '))
+	-- What a sequential scan finds of the rows that are visible, which are kept
+	-- as they are parsed by PostgreSQL itself; and what search finds page by page
+	CREATE FUNCTION chat.look() RETURNS void LANGUAGE sql AS \$\$
+		DROP TABLE IF EXISTS visible;
+		CREATE TEMP TABLE visible AS
+		SELECT id, created_at, channel_id, user_id, to_tsvector('simple', translate(body, '<>', '  ')) AS words
+		FROM chat.messages WHERE deleted_at IS NULL;
 	\$\$;
-	CREATE FUNCTION chat.found(query text, channels bigint[] DEFAULT NULL, author bigint DEFAULT NULL, per_page int DEFAULT 100)
+	CREATE FUNCTION chat.scanned(query text, channels bigint[] DEFAULT NULL, author bigint DEFAULT NULL, most int DEFAULT 600)
+	RETURNS bigint[] LANGUAGE plpgsql AS \$\$
+	BEGIN
+		RETURN (SELECT coalesce(array_agg(id ORDER BY created_at DESC, id DESC), '{}')
+				FROM (SELECT * FROM visible
+					  WHERE words @@ websearch_to_tsquery('simple', translate(query, '<>', '  '))
+						AND (channels IS NULL OR channel_id = ANY (channels)) AND (author IS NULL OR user_id = author)
+					  ORDER BY created_at DESC, id DESC LIMIT most) AS newest);
+	END \$\$;
+	CREATE FUNCTION chat.found(query text, channels bigint[] DEFAULT NULL, author bigint DEFAULT NULL, per_page int DEFAULT 100, most int DEFAULT 600)
 	RETURNS bigint[] LANGUAGE plpgsql AS \$\$
 	DECLARE
 		ids bigint[] := '{}';
@@ -71,10 +82,10 @@ $node->safe_psql('postgres', qq{
 			SELECT array_agg((s.message).id ORDER BY n) AS ids, (array_agg(s.cursor ORDER BY n))[count(*)] AS cursor INTO page
 			FROM chat.search_messages(query, channels, author, cursor, per_page) WITH ORDINALITY AS s (message, highlight, cursor, n);
 			ids := ids || coalesce(page.ids, '{}');
-			EXIT WHEN coalesce(cardinality(page.ids), 0) < per_page;
+			EXIT WHEN coalesce(cardinality(page.ids), 0) < per_page OR cardinality(ids) >= most;
 			cursor := page.cursor;
 		END LOOP;
-		RETURN ids;
+		RETURN ids[:most];
 	END \$\$;
 	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA chat TO app;
 });
@@ -108,13 +119,13 @@ push @queries, '"i have"', '"thanks for"', 'i -the', '-the', '-the -a -i -to', '
   '<b>', 'a & b | !c', '"', '--', 'http://ubuntu.com', 'e-mail', "don't", 'nosuchwordanywhere', 'the nosuchwordanywhere';
 cmp_ok(scalar @queries, '>', 70, scalar(@queries) . ' queries');
 
-# One member of each community, one of several, and one of nothing private
+# A member of the largest community, of a small one, and of several
 my @users = split /\n/, $node->safe_psql('postgres', q{
-	SELECT min(user_id) FROM chat.memberships GROUP BY workspace_id
-	UNION
-	(SELECT user_id FROM chat.memberships GROUP BY user_id HAVING count(*) > 1 ORDER BY 1 LIMIT 1)
-	UNION
-	(SELECT user_id FROM chat.channel_memberships GROUP BY user_id ORDER BY count(*) DESC LIMIT 1)
+	(SELECT user_id FROM chat.channel_memberships GROUP BY user_id ORDER BY count(*) DESC, user_id LIMIT 1)
+	UNION ALL
+	(SELECT min(user_id) FROM chat.memberships WHERE workspace_id = (SELECT id FROM chat.workspaces WHERE name = 'rust'))
+	UNION ALL
+	(SELECT user_id FROM chat.memberships GROUP BY user_id HAVING count(*) > 1 ORDER BY user_id LIMIT 1)
 });
 
 my $list = join ', ', map { my $q = s/'/''/gr; "('$q')" } @queries;
@@ -122,26 +133,27 @@ my $hits = 0;
 for my $user (@users)
 {
 	my ($wrong, $n) = split /\|/, as($user, qq{
+		SELECT chat.look() \\gset
 		SELECT string_agg(q, ', ') FILTER (WHERE chat.found(q) <> chat.scanned(q)), sum(cardinality(chat.scanned(q)))
 		FROM (VALUES $list) AS queries (q)});
 
 	is($wrong, '', "user $user finds what a sequential scan finds: $n messages");
 	$hits += $n;
 }
-cmp_ok($hits, '>', 50000, 'which is something');
+cmp_ok($hits, '>', 20000, 'which is something');
 
 # In channels, of authors, in small pages
 my $user = $users[0];
 is(as($user, q{
+	SELECT chat.look() \gset
 	SELECT string_agg(concat_ws(' ', q, channels, author, per_page), ', ')
 	FROM unnest('{the,ubuntu,"i the",-the,kernel}'::text[]) AS q,
 		(SELECT (array_agg(id ORDER BY id))[1:1] FROM chat.channels UNION ALL
 		 SELECT (array_agg(id ORDER BY id))[2:30] FROM chat.channels UNION ALL SELECT NULL) AS c (channels),
 		(SELECT user_id FROM chat.messages GROUP BY 1 ORDER BY count(*) DESC LIMIT 2) AS a (author),
 		(VALUES (true), (false)) AS b (by_author), (VALUES (3), (100)) AS p (per_page)
-	WHERE (per_page = 100 OR by_author)
-	  AND chat.found(q, channels, CASE WHEN by_author THEN author END, per_page)
-		  <> chat.scanned(q, channels, CASE WHEN by_author THEN author END)}),
+	WHERE chat.found(q, channels, CASE WHEN by_author THEN author END, per_page, 150)
+		  <> chat.scanned(q, channels, CASE WHEN by_author THEN author END, 150)}),
 	'', 'in channels, of authors and in pages of three');
 
 # What is private is found by its members only
@@ -190,9 +202,9 @@ cmp_ok(buffers('nosuchwordanywhere the'), '<', 100, 'or one of two words that no
 # Rows that come and go between two pages
 is(as($user, q{
 	SELECT cursor AS cursor, (message).id AS last FROM chat.search_messages('the', "limit" => 10) OFFSET 9 \gset
-	SELECT chat.scanned('the') AS before \gset
 	INSERT INTO chat.messages (channel_id, body, created_at) SELECT id, 'the newest', now() FROM chat.channels LIMIT 3;
 	INSERT INTO chat.messages (channel_id, body, created_at) SELECT id, 'the oldest', '1999-01-01' FROM chat.channels LIMIT 3;
+	SELECT chat.look() \gset
 	SELECT (SELECT array_agg((message).id ORDER BY n) FROM chat.search_messages('the', before => :'cursor', "limit" => 100) WITH ORDINALITY AS s (message, highlight, cursor, n))
 		   = (chat.scanned('the'))[14:113];
 	ROLLBACK; BEGIN; SELECT forge_comm.set_context(user_id => } . $user . q{) \gset}),
@@ -208,6 +220,7 @@ $node->safe_psql('postgres', q{
 	DELETE FROM chat.messages WHERE id % 27 = 0;
 });
 is(as($user, q{
+	SELECT chat.look() \gset
 	SELECT string_agg(q, ', ') FROM unnest('{the,again,edited,"again the","edited kernel","-the -again",nosuchwordanywhere}'::text[]) AS q
 	WHERE chat.found(q) <> chat.scanned(q)}),
 	'', 'and after changes that no VACUUM has seen');
