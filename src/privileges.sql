@@ -250,7 +250,7 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.clear_statistics(regclass, smallint),
   forge_comm.stop_search_statistics(regclass),
   forge_comm.search_index(regclass),
-  forge_comm.forget_search_columns(regclass),
+  forge_comm.settle_search_index(regclass),
   forge_comm.is_history_log(regclass),
   forge_comm.keeps_history(regclass),
   forge_comm.protect_log(regclass),

@@ -177,11 +177,11 @@ $$;
 COMMENT ON FUNCTION forge_comm.search_index_definition(forge_comm.message_shape, regconfig) IS
   'What the index of search is on';
 
-CREATE FUNCTION forge_comm.forget_search_columns(index regclass)
+CREATE FUNCTION forge_comm.settle_search_index(index regclass)
 RETURNS void
-AS 'MODULE_PATHNAME', 'forge_comm_forget_search_columns'
+AS 'MODULE_PATHNAME', 'forge_comm_settle_search_index'
 LANGUAGE c VOLATILE STRICT;
-COMMENT ON FUNCTION forge_comm.forget_search_columns(regclass) IS
+COMMENT ON FUNCTION forge_comm.settle_search_index(regclass) IS
   'Let this session notice that ANALYZE is to collect nothing of the index';
 
 -- No statistics are kept of the index: they would hold words of all workspaces,
@@ -202,7 +202,7 @@ BEGIN
   LOOP
     EXECUTE format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS 0', kept.index, kept.attnum);
     PERFORM forge_comm.clear_statistics(kept.index, kept.attnum);
-    PERFORM forge_comm.forget_search_columns(kept.index);
+    PERFORM forge_comm.settle_search_index(kept.index);
   END LOOP;
 END
 $$;

@@ -293,14 +293,14 @@ channels_plan(SearchTable *table)
 
 /* --------------------------------------------------------------- statistics */
 
-PG_FUNCTION_INFO_V1(forge_comm_forget_search_columns);
+PG_FUNCTION_INFO_V1(forge_comm_settle_search_index);
 
 /*
- * forget_search_columns(index): for this session, too, its columns have no
+ * settle_search_index(index): for this session, too, its columns have no
  * statistics from now on.
  */
 Datum
-forge_comm_forget_search_columns(PG_FUNCTION_ARGS)
+forge_comm_settle_search_index(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
 	Relation index;

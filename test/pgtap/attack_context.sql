@@ -294,13 +294,13 @@ CREATE TEMP VIEW c_functions AS
      -- which SQL cannot call
      AND NOT 'internal'::regtype = ANY (p.proargtypes::oid[]) AND p.prorettype <> 'internal'::regtype;
 SELECT set_eq('SELECT proname::text FROM c_functions WHERE left(pg_temp.attack(NULL, pg_temp.call_of(function), ''regress_nobody''), 5) <> ''42501''',
-              '{page_limit,page_offset,rule_options,gate_remember,mask_literals,new_deletion_id,in_transaction_block,is_email,normalize_email,is_display_name,is_slug,is_channel_name,is_url,is_color,is_timezone,is_message_body,is_password_hash,password_problem,clean_text,list_limit,count_limit,message_id,one_place,older_time,older_id,newer_time,newer_id,message_cursor,visible_channel,message_found,thread_place,no_markers,search_vector,search_places,forget_search_columns}'::text[],
+              '{page_limit,page_offset,rule_options,gate_remember,mask_literals,new_deletion_id,in_transaction_block,is_email,normalize_email,is_display_name,is_slug,is_channel_name,is_url,is_color,is_timezone,is_message_body,is_password_hash,password_problem,clean_text,list_limit,count_limit,message_id,one_place,older_time,older_id,newer_time,newer_id,message_cursor,visible_channel,message_found,thread_place,no_markers,search_vector,search_places,settle_search_index}'::text[],
               'the C functions that PUBLIC may call look at their arguments, or at the catalogue, make an id, or note a table for the gate');
 SELECT is_empty($$
   SELECT function FROM c_functions
    WHERE left(pg_temp.attack(1, pg_temp.call_of(function)), 5) <> '42501'
      AND function NOT IN (SELECT forge_comm.app_functions())
-     AND proname NOT IN ('page_limit', 'page_offset', 'rule_options', 'gate_remember', 'mask_literals', 'new_deletion_id', 'in_transaction_block', 'is_email', 'normalize_email', 'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color', 'is_timezone', 'is_message_body', 'is_password_hash', 'password_problem', 'clean_text', 'list_limit', 'count_limit', 'message_id', 'one_place', 'older_time', 'older_id', 'newer_time', 'newer_id', 'message_cursor', 'visible_channel', 'message_found', 'thread_place', 'no_markers', 'search_vector', 'search_places', 'forget_search_columns')
+     AND proname NOT IN ('page_limit', 'page_offset', 'rule_options', 'gate_remember', 'mask_literals', 'new_deletion_id', 'in_transaction_block', 'is_email', 'normalize_email', 'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color', 'is_timezone', 'is_message_body', 'is_password_hash', 'password_problem', 'clean_text', 'list_limit', 'count_limit', 'message_id', 'one_place', 'older_time', 'older_id', 'newer_time', 'newer_id', 'message_cursor', 'visible_channel', 'message_found', 'thread_place', 'no_markers', 'search_vector', 'search_places', 'settle_search_index')
 $$, 'an application calls no more of them than grant_app() says');
 SELECT is_empty('SELECT function FROM c_functions WHERE pg_temp.attack(NULL, pg_temp.call_of(function), session_user::text) ~ ''^XX''',
                 'and none takes what it is given for something else, even from a superuser');

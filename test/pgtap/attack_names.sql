@@ -178,7 +178,7 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                           PERFORM forge_comm.maintain_changes(''attack.messages'', ''0''); PERFORM forge_comm.disable_changes(''attack.messages'')', NULL),
     (1, 'regress_owner', 'PERFORM forge_comm.enable_changes(''attack.messages''); DELETE FROM attack.message_changes; TRUNCATE attack.message_changes', '42501'),
     (1, 'regress_owner', 'PERFORM forge_comm.enable_search(''attack.messages''); PERFORM * FROM attack.search_messages(''ours''); PERFORM * FROM attack.search_messages(''-ours'', ''{1}'');
-                          UPDATE attack.messages SET body = ''new''; PERFORM forge_comm.disable_search(''attack.messages'')', NULL),
+                          UPDATE attack.messages SET body = ''new''; PERFORM forge_comm.search_places(NULL::pg_catalog.timestamp, 1, 1, 1); PERFORM forge_comm.disable_search(''attack.messages'')', NULL),
     (1, 'regress_attacker', 'PERFORM forge_comm.search_matches(''a'', ''a'')', '42501'),
     (1, 'regress_attacker', 'PERFORM forge_comm.in_places(''{1,2,3,4}'', ''{0,1,1,1}'')', '42501'),
     (NULL, 'regress_owner', 'CREATE TABLE attack.events_3 PARTITION OF attack.events FOR VALUES IN (3)', NULL),

@@ -16,7 +16,7 @@ SELECT set_eq($$
   SELECT format('%s(%s) %s', f.proname, pg_get_function_arguments(f.oid), coalesce(pg_get_function_result(f.oid), 'procedure'))
     FROM functions AS f
    WHERE f.proname ~ '^(set|pin|current|workspace_ids|in_workspace|has_role|context$|can_access|knows_user|is_current_user|use_|forget_|grant_|revoke_|enable_|disable_|restore$|backfill$|rules$|create_chat_schema$|checklist$|mark_secret$|unmark_|verify_token$|mask_literals$|in_service|history_of|row_at|revert$|maintain_|seal_history|verify_history|restore_all$|purge$|is_(email|display_name|slug|channel_name|url|color|timezone|message_body|password_hash)$|normalize_email$|password_problem$|clean_text$|add_validation$|drop_validation$|report_invalid$)'
-     AND f.proname NOT IN ('in_workspace_support', 'settings_changed', 'settle_filled', 'enable_statement', 'revoke_column', 'current_values')
+     AND f.proname NOT IN ('in_workspace_support', 'settings_changed', 'settle_filled', 'enable_statement', 'revoke_column', 'current_values', 'settle_search_index')
 $$, ARRAY[
   'set_context(user_id bigint DEFAULT NULL::bigint, workspace_id bigint DEFAULT NULL::bigint, is_local boolean DEFAULT true) void',
   'pin_workspace(workspace_id bigint) void',
@@ -150,8 +150,8 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AN
                     'is_email', 'normalize_email', 'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color',
                     'is_timezone', 'is_message_body', 'is_password_hash', 'clean_text', 'check_rule', 'message_id', 'message_cursor',
                     'inbox_cursor', 'trim_changes', 'search_vector', 'search_matches', 'in_places', 'search_selectivity',
-                    'forget_search_columns', 'search_extract_query', 'places_extract_value', 'places_extract_query',
-                    'places_compare_partial', 'places_consistent', 'places_tri_consistent'],
+                    'search_extract_query', 'places_extract_value', 'places_extract_query', 'places_compare_partial',
+                    'places_consistent', 'places_tri_consistent', 'settle_search_index'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],

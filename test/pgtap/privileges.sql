@@ -33,6 +33,14 @@ INSERT INTO public_functions VALUES
   ('forge_comm.message_found(boolean)'),
   ('forge_comm.thread_place(regclass,bigint,bigint,text)'),
   ('forge_comm.no_markers()'),
+  ('forge_comm.search_vector(regconfig,text)'),
+  ('forge_comm.search_places(timestamp with time zone,bigint,bigint,bigint)'),
+  ('forge_comm.search_places(timestamp without time zone,bigint,bigint,bigint)'),
+  ('forge_comm.search_matches(tsvector,tsquery)'),
+  ('forge_comm.in_places(bigint[],bigint[])'),
+  ('forge_comm.search_index(regclass)'),
+  ('forge_comm.stop_search_statistics(regclass)'),
+  ('forge_comm.settle_search_index(regclass)'),
   ('forge_comm.rules(regclass)'),
   ('forge_comm.rule_options(regclass,name,name)'),
   ('forge_comm.has_trigger(regclass,name)'),
@@ -101,6 +109,7 @@ SELECT table_privs_are('forge_comm', 'settings', 'regress_nobody', '{}', 'the se
 -- An application
 CREATE TEMP TABLE app_functions (name text);
 INSERT INTO app_functions VALUES
+  ('forge_comm.search_rows(anyelement,text,bigint[],bigint,text,integer)'),
   ('forge_comm.set_context(bigint,bigint,boolean)'),
   ('forge_comm.pin_workspace(bigint)'),
   ('forge_comm.current_user_id()'),

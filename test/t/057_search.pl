@@ -95,7 +95,7 @@ sub as
 	my ($user, $sql) = @_;
 	my ($stdout, $stderr) = ('', '');
 
-	$node->psql('postgres', "SET ROLE app; BEGIN; SELECT forge_comm.set_context(user_id => $user) \\gset\n$sql; COMMIT",
+	$node->psql('postgres', "SET client_min_messages = warning; SET ROLE app; BEGIN; SELECT forge_comm.set_context(user_id => $user) \\gset\n$sql; COMMIT",
 		stdout => \$stdout, stderr => \$stderr, on_error_stop => 1);
 	is($stderr, '', 'no error and no notice') if $stderr ne '';
 	return $stdout;
