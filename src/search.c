@@ -52,7 +52,7 @@
 
 /* What things cost, in units of a row that is fetched from the table. */
 #define COST_IN_SPAN 0.05 /* a row of a place, in the index */
-#define COST_OF_WORD 0.05 /* a row with a word, in the index */
+#define COST_OF_WORD 0.03 /* a row with a word, in the index */
 #define COST_OF_SCAN 20.0
 
 typedef struct Search
@@ -61,6 +61,8 @@ typedef struct Search
 	Relation rel;
 	TSQuery query;
 	bool by_words; /* can the index find the words? */
+	int nparts;
+	TSQuery parts[MOST_CONJUNCTS]; /* all of which a message must have */
 	SearchPeek *peek;
 
 	/* the rows asked for */
@@ -291,6 +293,21 @@ words_in_rows(const Search *search, double all, QueryItem *item)
 
 /* ------------------------------------------------------------------ queries */
 
+/* Take a query apart where all of it must be there; what is too much stays together. */
+static void
+split_query(Search *search, QueryItem *item, int room)
+{
+	if (item->type == QI_OPR && item->qoperator.oper == OP_AND && room > 1)
+	{
+		int before = search->nparts;
+
+		split_query(search, item + item->qoperator.left, room - 1);
+		split_query(search, item + 1, room - (search->nparts - before));
+	}
+	else
+		search->parts[search->nparts++] = QTN2QT(QT2QTN(item, GETOPERAND(search->query)));
+}
+
 static void
 keep_row(Search *search, HeapTuple row, TupleDesc desc)
 {
@@ -317,11 +334,16 @@ static int
 ask(Search *search, bool by_places, int32 newest, int32 oldest)
 {
 	Datum values[NUM_PARAMS];
-	char nulls[NUM_PARAMS + 1] = "       ";
-	SPIPlanPtr plan = search_plan(search->table, search->rel, search->by_words, by_places);
+	char nulls[NUM_PARAMS];
+	int nparts = !search->by_words ? 0 : by_places ? search->nparts : 1;
+	SPIPlanPtr plan = search_plan(search->table, search->rel, nparts, by_places);
 	int found;
 
-	values[PARAM_QUERY] = TSQueryGetDatum(search->query);
+	memset(nulls, ' ', sizeof(nulls));
+
+	values[PARAM_QUERY] = TSQueryGetDatum(nparts > 1 ? search->parts[0] : search->query);
+	for (int i = 1; i < nparts; i++)
+		values[PARAM_CONJUNCTS + i - 1] = TSQueryGetDatum(search->parts[i]);
 	values[PARAM_TIME] = TimestampTzGetDatum(search->time);
 	values[PARAM_ID] = Int64GetDatum(search->id);
 	values[PARAM_CHANNELS] = search->channels;
@@ -430,6 +452,7 @@ search_both_ways(Search *search)
 
 	search->peek = peek_begin(search->table->index);
 	words = words_in_rows(search, all, GETQUERY(search->query));
+	split_query(search, GETQUERY(search->query), MOST_CONJUNCTS);
 	if (!search->has_place || !search_spans(search, &words, all))
 		(void) ask(search, false, 0, 0);
 	peek_end(search->peek);

@@ -155,9 +155,9 @@ find_channels(SearchTable *table, Relation rel)
 static void
 free_plans(SearchTable *table)
 {
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 2 * (MOST_CONJUNCTS + 1); i++)
 	{
-		SPIPlanPtr *plan = &table->plans[i / 2][i % 2];
+		SPIPlanPtr *plan = &table->plans[i % 2][i / 2];
 
 		if (*plan)
 			SPI_freeplan(*plan);
@@ -219,15 +219,17 @@ id_or_none(Relation rel, AttrNumber attnum, const char *none)
 
 /* The expressions are those of the index, and so the planner finds it. */
 static void
-append_words(StringInfo sql, const SearchTable *table, Relation rel, bool by_words)
+append_words(StringInfo sql, const SearchTable *table, Relation rel, int nparts)
 {
 	char *vector = psprintf("forge_comm.search_vector(CAST('%u' AS pg_catalog.regconfig), %s)",
 							table->config, column(rel, table->body));
 
-	if (by_words)
-		appendStringInfo(sql, "%s OPERATOR(forge_comm.@@) $1", vector);
-	else
+	if (nparts == 0)
 		appendStringInfo(sql, "forge_comm.search_matches(%s, $1)", vector);
+	else
+		appendStringInfo(sql, "%s OPERATOR(forge_comm.@@) $1", vector);
+	for (int i = 1; i < nparts; i++)
+		appendStringInfo(sql, " AND %s OPERATOR(forge_comm.@@) $%d", vector, PARAM_CONJUNCTS + i);
 }
 
 static void
@@ -250,9 +252,9 @@ prepare(const char *sql, int n, Oid *types)
 }
 
 SPIPlanPtr
-search_plan(SearchTable *table, Relation rel, bool by_words, bool by_places)
+search_plan(SearchTable *table, Relation rel, int nparts, bool by_places)
 {
-	SPIPlanPtr *plan = &table->plans[by_words][by_places];
+	SPIPlanPtr *plan = &table->plans[by_places][nparts];
 	Oid types[NUM_PARAMS] = { TSQUERYOID, TIMESTAMPTZOID, INT8OID, INT8ARRAYOID, INT8OID, INT8OID, INT8ARRAYOID };
 	const char *at = column(rel, table->created_at);
 	const char *id = column(rel, table->key);
@@ -260,11 +262,13 @@ search_plan(SearchTable *table, Relation rel, bool by_words, bool by_places)
 
 	if (*plan)
 		return *plan;
+	for (int i = PARAM_CONJUNCTS; i < NUM_PARAMS; i++)
+		types[i] = TSQUERYOID;
 	types[PARAM_TIME] = TupleDescAttr(RelationGetDescr(rel), table->created_at - 1)->atttypid;
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT m, %s, CAST(%s AS pg_catalog.int8), CAST(%s AS pg_catalog.text) FROM %s AS m WHERE ",
 					 at, id, column(rel, table->body), table_name(table->relid));
-	append_words(&sql, table, rel, by_words);
+	append_words(&sql, table, rel, nparts);
 	if (by_places)
 		append_places(&sql, table, rel);
 	appendStringInfo(&sql, " AND (%s, %s) OPERATOR(pg_catalog.<=) ($2, $3)", at, id);
@@ -274,7 +278,7 @@ search_plan(SearchTable *table, Relation rel, bool by_words, bool by_places)
 	if (table->author)
 		appendStringInfo(&sql, " AND ($5 IS NULL OR %s OPERATOR(pg_catalog.=) $5)", column(rel, table->author));
 	appendStringInfo(&sql, " ORDER BY %s DESC, %s DESC LIMIT $6", at, id);
-	*plan = prepare(sql.data, by_places ? NUM_PARAMS : PARAM_PLACES, types);
+	*plan = prepare(sql.data, by_places ? PARAM_PLACES + Max(nparts, 1) : PARAM_PLACES, types);
 	return *plan;
 }
 

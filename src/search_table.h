@@ -8,6 +8,13 @@
 #include "executor/spi.h"
 #include "utils/relcache.h"
 
+/*
+ * The words of a query that must all be there are asked for one by one, up to
+ * so many: only so does the index skip from row to row with all of them, rather
+ * than look for the next row with two words in what other places wrote.
+ */
+#define MOST_CONJUNCTS 6
+
 /* The parameters of its queries. */
 enum
 {
@@ -18,7 +25,8 @@ enum
 	PARAM_AUTHOR, /* likewise */
 	PARAM_LIMIT,
 	PARAM_PLACES, /* only where places are asked for */
-	NUM_PARAMS
+	PARAM_CONJUNCTS, /* the second and further parts of the query */
+	NUM_PARAMS = PARAM_CONJUNCTS + MOST_CONJUNCTS - 1
 };
 
 /* The columns of their result. */
@@ -43,7 +51,7 @@ typedef struct SearchTable
 	AttrNumber channel;
 	AttrNumber author;
 	AttrNumber deleted_at;
-	SPIPlanPtr plans[2][2]; /* by what the index is asked: words, places */
+	SPIPlanPtr plans[2][MOST_CONJUNCTS + 1]; /* by places or not, and so many words */
 	AttrNumber channels_key;
 	Oid channels; /* InvalidOid where no foreign key leads to any */
 	SPIPlanPtr visible; /* how many of some channels can be seen */
@@ -52,8 +60,11 @@ typedef struct SearchTable
 /* How search is enabled on a table, an error if it is not; until the next call. */
 extern SearchTable *search_table(Relation rel);
 
-/* Its query.  Words that the index cannot find are looked for in each row. */
-extern SPIPlanPtr search_plan(SearchTable *table, Relation rel, bool by_words, bool by_places);
+/*
+ * Its query, of so many parts.  Words that the index cannot find, 0 parts, are
+ * looked for in each row.
+ */
+extern SPIPlanPtr search_plan(SearchTable *table, Relation rel, int nparts, bool by_places);
 
 /*
  * Counts those of the channels in its parameter, an array, that can be seen.
