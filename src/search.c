@@ -335,7 +335,8 @@ ask(Search *search, bool by_places, int32 newest, int32 oldest)
 {
 	Datum values[NUM_PARAMS];
 	char nulls[NUM_PARAMS];
-	int nparts = !search->by_words ? 0 : by_places ? search->nparts : 1;
+	int nparts = !search->by_words ? 0 : by_places ? search->nparts :
+													 1;
 	SPIPlanPtr plan = search_plan(search->table, search->rel, nparts, by_places);
 	int found;
 

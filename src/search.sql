@@ -153,7 +153,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT i.indexrelid::regclass
     FROM pg_index AS i
-    JOIN pg_opclass AS o ON o.oid = i.indclass[0] AND o.opcname = 'search_words_ops'
+    JOIN pg_opclass AS o ON o.oid = i.indclass[1] AND o.opcname = 'search_words_ops'
     JOIN pg_namespace AS n ON n.oid = o.opcnamespace AND n.nspname = 'forge_comm'
    WHERE i.indrelid = rel AND i.indisvalid
    ORDER BY i.indexrelid
@@ -167,11 +167,10 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT format('USING gin (forge_comm.search_vector(%L::pg_catalog.regconfig, %I) forge_comm.search_words_ops, '
-                'forge_comm.search_places(%I, %s, %I, %s) forge_comm.search_places_ops)%s',
-                config, (shape).body, (shape).created_at,
-                coalesce(quote_ident((shape).workspace), '0'), (shape).channel,
-                coalesce(quote_ident((shape).author), 'NULL'),
+  SELECT format('USING gin (forge_comm.search_places(%I, %s, %I, %s) forge_comm.search_places_ops, '
+                'forge_comm.search_vector(%L::pg_catalog.regconfig, %I) forge_comm.search_words_ops)%s',
+                (shape).created_at, coalesce(quote_ident((shape).workspace), '0'), (shape).channel,
+                coalesce(quote_ident((shape).author), 'NULL'), config, (shape).body,
                 CASE WHEN (shape).deleted_at IS NOT NULL THEN format(' WHERE %I IS NULL', (shape).deleted_at) END)
 $$;
 COMMENT ON FUNCTION forge_comm.search_index_definition(forge_comm.message_shape, regconfig) IS

@@ -2,9 +2,9 @@
  * search_index.c
  *		The index that words of messages are found by.
  *
- * It is a GIN index of two columns.  The first has the words: lexemes of an
+ * It is a GIN index of two columns.  One has the words: lexemes of an
  * expression rather than of a column, so that the table stays as it is.  The
- * second has where and when: keys of workspace, channel and author, each with
+ * other has where and when: keys of workspace, channel and author, each with
  * a step of time, so that "this word, in the newest rows of that workspace" is
  * answered without reading what is known of the word elsewhere.
  *

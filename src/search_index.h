@@ -11,9 +11,12 @@
 #include "utils/relcache.h"
 #include "utils/timestamp.h"
 
-/* The columns of the index. */
-#define WORDS_COLUMN  1
-#define PLACES_COLUMN 2
+/*
+ * The columns of the index.  Places come first, and so are asked first: the
+ * words are then looked for from row to row of a place, not the other way round.
+ */
+#define PLACES_COLUMN 1
+#define WORDS_COLUMN  2
 
 /* By what a message is found beside its words; part of what is stored. */
 typedef enum PlaceKind
@@ -31,7 +34,7 @@ typedef enum PlaceKind
 extern int32 place_step(PlaceKind kind, TimestampTz time);
 extern TimestampTz place_step_end(PlaceKind kind, int32 step);
 
-/* What is searched for in the second column: places from one step to an older. */
+/* What is searched for in the column of places: those from one step to an older. */
 extern Datum wanted_places(PlaceKind kind, int32 newest, int32 oldest, const int64 *ids, int n);
 
 /* The key of a place and step in the index, newest first: a bytea. */

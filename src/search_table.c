@@ -87,8 +87,8 @@ static void
 read_index(SearchTable *table, Relation index)
 {
 	List *expressions = RelationGetIndexExpressions(index);
-	FuncExpr *words = linitial_node(FuncExpr, expressions);
-	FuncExpr *places = lsecond_node(FuncExpr, expressions);
+	FuncExpr *words = list_nth_node(FuncExpr, expressions, WORDS_COLUMN - 1);
+	FuncExpr *places = list_nth_node(FuncExpr, expressions, PLACES_COLUMN - 1);
 
 	table->index = RelationGetRelid(index);
 	table->config = DatumGetObjectId(linitial_node(Const, words->args)->constvalue);
@@ -105,7 +105,7 @@ is_search_index(Relation index, Oid family)
 {
 	return OidIsValid(family) && index->rd_rel->relam == GIN_AM_OID &&
 		   index->rd_index->indisvalid && IndexRelationGetNumberOfKeyAttributes(index) == 2 &&
-		   index->rd_opfamily[0] == family;
+		   index->rd_opfamily[WORDS_COLUMN - 1] == family;
 }
 
 static bool
