@@ -32,7 +32,6 @@ BEGIN
   PERFORM forge_comm.enable_messages(format('%I.messages', schema_name)::regclass,
                                      reactions => format('%I.reactions', schema_name)::regclass);
   PERFORM forge_comm.enable_changes(format('%I.messages', schema_name)::regclass);
-  PERFORM forge_comm.enable_messages(format('%I.messages', schema_name)::regclass);
   PERFORM forge_comm.enable_search(format('%I.messages', schema_name)::regclass);
   PERFORM forge_comm.create_founding_function(schema_name);
   PERFORM forge_comm.create_registering_function(schema_name);

@@ -163,6 +163,7 @@ BEGIN
   END IF;
   IF forge_comm.changes_options(rel) IS NOT NULL THEN
     PERFORM forge_comm.disable_changes(rel);
+  END IF;
   IF forge_comm.search_index(rel) IS NOT NULL THEN
     PERFORM forge_comm.disable_search(rel);
   END IF;

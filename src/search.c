@@ -160,7 +160,7 @@ by_id(const void *a, const void *b)
 
 /* The ids of an array, each once. */
 static int
-read_ids(ArrayType *array, int64 **ids)
+sorted_ids(ArrayType *array, int64 **ids)
 {
 	Datum *values;
 	bool *nulls;
@@ -504,7 +504,7 @@ forge_comm_search_rows(PG_FUNCTION_ARGS)
 	if (!search.all_channels)
 	{
 		search.channels = PG_GETARG_DATUM(2);
-		nchannels = read_ids(PG_GETARG_ARRAYTYPE_P(2), &channels);
+		nchannels = sorted_ids(PG_GETARG_ARRAYTYPE_P(2), &channels);
 	}
 	if (!search.all_authors)
 		search.author = PG_GETARG_DATUM(3);

@@ -27,6 +27,7 @@
 
 #include "compat.h"
 #include "foreign_keys.h"
+#include "invalidation.h"
 #include "search_index.h"
 #include "search_table.h"
 
@@ -61,7 +62,7 @@ search_table_init(void)
 	HASHCTL control = { .keysize = sizeof(Oid), .entrysize = sizeof(SearchTable) };
 
 	tables = hash_create("forge_comm search", 16, &control, HASH_ELEM | HASH_BLOBS);
-	CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
+	when_table_changes(forget_table);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_all, (Datum) 0);
 }
 
