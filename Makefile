@@ -69,6 +69,10 @@ OBJS = \
 	src/search_peek.o \
 	src/search_table.o \
 	src/search.o \
+	src/places.o \
+	src/fences.o \
+	src/deep_pages.o \
+	src/fence_upkeep.o \
 	src/gate.o \
 	src/literals.o \
 	src/marked.o \
@@ -121,6 +125,7 @@ SQL_PARTS = \
 	src/walks.sql \
 	src/unread.sql \
 	src/inbox.sql \
+	src/fences.sql \
 	src/messages.sql \
 	src/formats.sql \
 	src/domains.sql \
@@ -159,6 +164,7 @@ REGRESS = \
 	inbox \
 	changes \
 	search \
+	deep_pages \
 	secrets \
 	validation \
 	chat_schema \

@@ -18,10 +18,13 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
+#include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
 
 #if PG_VERSION_NUM < 150000
 #error "forge_comm needs PostgreSQL 15 or later"
@@ -121,6 +124,28 @@ compat_index_beginscan(Relation rel, Relation index, Snapshot snapshot, int nkey
 	return index_beginscan(rel, index, snapshot, NULL, nkeys, 0);
 #else
 	return index_beginscan(rel, index, snapshot, nkeys, 0);
+#endif
+}
+
+/* The index of the primary key, InvalidOid if there is none. */
+static inline Oid
+compat_primary_key_index(Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(rel, false);
+#else
+	return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
+/* Does this session hold a lock? */
+static inline bool
+compat_lock_held(const LOCKTAG *tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM >= 170000
+	return LockHeldByMe(tag, mode, false);
+#else
+	return LockHeldByMe(tag, mode);
 #endif
 }
 

@@ -12,6 +12,8 @@
 #include "changes.h"
 #include "context.h"
 #include "cursors.h"
+#include "deep_pages.h"
+#include "fences.h"
 #include "gate.h"
 #include "history.h"
 #include "marked.h"
@@ -53,5 +55,7 @@ _PG_init(void)
 	visible_init();
 	changes_init();
 	search_init();
+	fences_init();
+	deep_pages_init();
 	MarkGUCPrefixReserved("forge_comm");
 }

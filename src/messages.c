@@ -9,6 +9,7 @@
 #include "utils/rel.h"
 
 #include "context.h"
+#include "messages.h"
 #include "options.h"
 #include "tuples.h"
 
@@ -39,6 +40,13 @@ checked_page(FunctionCallInfo fcinfo, int arg)
 	return PG_GETARG_INT32(arg);
 }
 
+/* How many rows come before a page, by two arguments of a function. */
+int64
+page_offset(FunctionCallInfo fcinfo, int page, int per_page)
+{
+	return (checked_page(fcinfo, page) - 1) * checked_per_page(fcinfo, per_page);
+}
+
 PG_FUNCTION_INFO_V1(forge_comm_page_limit);
 PG_FUNCTION_INFO_V1(forge_comm_page_offset);
 
@@ -53,7 +61,7 @@ forge_comm_page_limit(PG_FUNCTION_ARGS)
 Datum
 forge_comm_page_offset(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64((checked_page(fcinfo, 0) - 1) * checked_per_page(fcinfo, 1));
+	PG_RETURN_INT64(page_offset(fcinfo, 0, 1));
 }
 
 PG_FUNCTION_INFO_V1(forge_comm_unread_cap);

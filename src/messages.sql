@@ -52,6 +52,42 @@ $$;
 COMMENT ON FUNCTION forge_comm.ensure_page_index(regclass, name[], text, text, name[]) IS
   'Make the index that gives pages in order, unless there is one';
 
+-- With deep pages, the scan begins where the page does, if that is known, and
+-- at the newest message otherwise.
+CREATE FUNCTION forge_comm.page_body(shape forge_comm.message_shape)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format($body$
+  SELECT m.*
+    FROM {rel} AS m
+   WHERE m.{channel} OPERATOR(pg_catalog.=) $1 AND %s%s
+   ORDER BY m.{created_at} DESC, m.{key} DESC
+   LIMIT forge_comm.page_limit($3) OFFSET %s
+$body$, forge_comm.live_condition(shape, 'm'),
+         CASE WHEN d.deep THEN format($body$
+     AND (m.{created_at}, m.{key}) OPERATOR(pg_catalog.<=)
+         (forge_comm.%s({rel_constant}, $1, $2, $3), forge_comm.page_id({rel_constant}, $1, $2, $3))$body$,
+           CASE shape.created_at_type WHEN 'timestamptz'::regtype THEN 'page_time' ELSE 'page_local_time' END) END,
+         CASE WHEN d.deep THEN 'forge_comm.page_rest({rel_constant}, $1, $2, $3)'
+              ELSE 'forge_comm.page_offset($2, $3)' END)
+    FROM (SELECT forge_comm.deep_pages_options(shape.rel) IS NOT NULL AS deep) AS d
+$$;
+COMMENT ON FUNCTION forge_comm.page_body(forge_comm.message_shape) IS
+  'What get_messages() does, as a template';
+
+CREATE FUNCTION forge_comm.page_attributes(shape forge_comm.message_shape)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format('STABLE PARALLEL %s ROWS 50',
+                CASE WHEN forge_comm.deep_pages_options(shape.rel) IS NULL THEN 'SAFE' ELSE 'RESTRICTED' END)
+$$;
+COMMENT ON FUNCTION forge_comm.page_attributes(forge_comm.message_shape) IS
+  'What the planner is told of get_messages()';
+
 CREATE FUNCTION forge_comm.create_page_functions(shape forge_comm.message_shape)
 RETURNS void
 LANGUAGE plpgsql
@@ -60,13 +96,7 @@ AS $$
 BEGIN
   PERFORM forge_comm.create_message_function(
     shape, 'get_messages', 'channel_id {channel_type}, page integer DEFAULT 1, per_page integer DEFAULT 50',
-    'SETOF {rel}', 'STABLE PARALLEL SAFE ROWS 50', format($body$
-  SELECT m.*
-    FROM {rel} AS m
-   WHERE m.{channel} OPERATOR(pg_catalog.=) $1 AND %s
-   ORDER BY m.{created_at} DESC, m.{key} DESC
-   LIMIT forge_comm.page_limit($3) OFFSET forge_comm.page_offset($2, $3)
-$body$, forge_comm.live_condition(shape, 'm')),
+    'SETOF {rel}', forge_comm.page_attributes(shape), forge_comm.page_body(shape),
     'A page of a channel, newest first');
   PERFORM forge_comm.ensure_page_index(
     shape.rel, ARRAY[shape.channel, shape.created_at, shape.key],
@@ -77,6 +107,23 @@ END
 $$;
 COMMENT ON FUNCTION forge_comm.create_page_functions(forge_comm.message_shape) IS
   'Make get_messages(), and the index it needs';
+
+-- In place: views and functions may depend on it.
+CREATE FUNCTION forge_comm.replace_get_messages(shape forge_comm.message_shape)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I(%s) RETURNS %s LANGUAGE sql %s AS %L',
+                 shape.schema, shape.prefix || 'get_messages',
+                 forge_comm.fit('channel_id {channel_type}, page integer DEFAULT 1, per_page integer DEFAULT 50', shape),
+                 forge_comm.fit('SETOF {rel}', shape), forge_comm.page_attributes(shape),
+                 forge_comm.fit(forge_comm.page_body(shape), shape));
+END
+$$;
+COMMENT ON FUNCTION forge_comm.replace_get_messages(forge_comm.message_shape) IS
+  'Make get_messages() anew, with deep pages or without';
 
 CREATE FUNCTION forge_comm.enable_messages(rel regclass, channel name DEFAULT 'channel_id',
                                            created_at name DEFAULT 'created_at', deleted_at name DEFAULT NULL,
@@ -166,6 +213,8 @@ BEGIN
   END IF;
   IF forge_comm.search_index(rel) IS NOT NULL THEN
     PERFORM forge_comm.disable_search(rel);
+  IF forge_comm.deep_pages_options(rel) IS NOT NULL THEN
+    PERFORM forge_comm.disable_deep_pages(rel);
   END IF;
   PERFORM forge_comm.drop_message_functions(forge_comm.message_shape(rel));
   PERFORM forge_comm.drop_rule_triggers(rel, 'messages');

@@ -60,7 +60,9 @@ static bool
 comes_before(const char *function_name)
 {
 	return strcmp(function_name, "history_record") != 0 &&
-		   strcmp(function_name, "changes_record") != 0;
+		   strcmp(function_name, "changes_record") != 0 &&
+
+		   strcmp(function_name, "deep_pages_note") != 0;
 }
 
 /*

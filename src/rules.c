@@ -12,6 +12,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -327,6 +328,55 @@ read_validation_rule(Relation rel, RulesEntry *entry)
 	return trigger ? read_validation(rel, trigger, &entry->parents) : NULL;
 }
 
+/* A number that an option gives, 1 or more. */
+static int
+option_number(Relation rel, const Trigger *trigger, const char *name)
+{
+	const char *value = required_option(rel, trigger, name);
+	int number = pg_strtoint32(value);
+
+	if (number < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("argument \"%s\" of trigger \"%s\" on table \"%s\" must be 1 or more",
+						name, trigger->tgname, RelationGetRelationName(rel)),
+				 errhint("Drop it, and let an enable function make it.")));
+	return number;
+}
+
+/* A table that an option names, of the same owner; its changes matter. */
+static Oid
+option_own_table(Relation rel, const Trigger *trigger, const char *name, RulesEntry *entry)
+{
+	Oid relid = option_table(rel, trigger, name);
+	Relation table = table_open(relid, AccessShareLock);
+
+	entry->parents = list_append_unique_oid(entry->parents, relid);
+	check_owner(rel, table, trigger);
+	table_close(table, NoLock);
+	return relid;
+}
+
+static DeepPagesRule *
+read_deep_pages(Relation rel, RulesEntry *entry)
+{
+	const Trigger *trigger = find_trigger(rel, "forge_comm_deep_pages", "deep_pages_note", false);
+	DeepPagesRule *rule;
+
+	if (trigger == NULL)
+		return NULL;
+	rule = palloc0(sizeof(DeepPagesRule));
+	rule->channel = named_id_column(rel, trigger, "channel", &rule->channel_type);
+	rule->created_at = required_column(rel, trigger, "created_at", is_time_type);
+	rule->key = named_id_column(rel, trigger, "key", &rule->key_type);
+	rule->deleted_at = option_column(rel, trigger, "deleted_at", is_time_type);
+	rule->fences = option_own_table(rel, trigger, "fences", entry);
+	rule->changes = option_own_table(rel, trigger, "changes", entry);
+	rule->least = option_number(rel, trigger, "min_messages");
+	rule->block = option_number(rel, trigger, "block");
+	return rule;
+}
+
 /*
  * Read all rules of a relation anew.  The entry counts as valid from before
  * the reading, so that a change that arrives meanwhile is not lost.
@@ -355,6 +405,7 @@ read_rules(Relation rel, RulesEntry *entry)
 		rules.authorship = read_authorship(rel);
 		rules.secrets = read_secrets(rel);
 		rules.validation = read_validation_rule(rel, entry);
+		rules.deep_pages = read_deep_pages(rel, entry);
 		entry->rules = rules;
 	}
 	PG_CATCH();

@@ -133,6 +133,21 @@ typedef struct SecretsRule
 	AttrNumber expires_at; /* 0 where tokens do not expire */
 } SecretsRule;
 
+/* Where it is kept how many messages there are between places of a channel. */
+typedef struct DeepPagesRule
+{
+	AttrNumber channel;
+	Oid channel_type;
+	AttrNumber created_at;
+	AttrNumber key;
+	Oid key_type;
+	AttrNumber deleted_at; /* 0 where there is no such column */
+	Oid fences;
+	Oid changes;
+	int least; /* messages of a channel that has fences */
+	int block; /* messages between two fences */
+} DeepPagesRule;
+
 typedef struct RelationRules
 {
 	TenancyRule *tenancy; /* NULL where not enabled */
@@ -143,6 +158,7 @@ typedef struct RelationRules
 	AuthorshipRule *authorship;
 	SecretsRule *secrets;
 	ValidationRule *validation;
+	DeepPagesRule *deep_pages;
 } RelationRules;
 
 /*

@@ -20,6 +20,7 @@ AS $$
                  ('privacy', forge_comm.rule_options(rel, 'forge_comm_privacy', 'privacy_guard')),
                  ('directory', forge_comm.rule_options(rel, 'forge_comm_directory', 'directory_guard')),
                  ('authorship', forge_comm.rule_options(rel, 'forge_comm_authorship', 'authorship_guard')),
+                 ('deep_pages', forge_comm.rule_options(rel, 'forge_comm_deep_pages', 'deep_pages_note')),
                  ('secrets', forge_comm.rule_options(rel, 'forge_comm_secrets', 'secrets_guard')),
                  ('messages', forge_comm.rule_options(rel, 'forge_comm_messages', 'messages_guard')),
                  ('validation', forge_comm.rule_options(rel, 'forge_comm_validation', 'validation_guard')),
