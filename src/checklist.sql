@@ -85,6 +85,7 @@ AS $$
                                   'forge_comm'::regnamespace)
        AND g.is_directory IS NOT TRUE
        AND NOT forge_comm.keeps_history(c.oid)
+       AND NOT forge_comm.keeps_fences(c.oid)
        AND NOT EXISTS (SELECT FROM pg_depend AS d
                         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
   ), names AS (
@@ -429,6 +430,7 @@ AS $$
          format('ALTER TABLE %s FORCE ROW LEVEL SECURITY;', c.oid::regclass)
     FROM pg_class AS c
    WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p') AND c.relrowsecurity AND NOT c.relforcerowsecurity
+     AND NOT forge_comm.keeps_fences(c.oid)
    ORDER BY c.relname
 $$;
 COMMENT ON FUNCTION forge_comm.finding_row_security_not_forced(regnamespace) IS
@@ -477,6 +479,7 @@ AS $$
      AND NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polpermissive)
      AND NOT forge_comm.keeps_history(c.oid)
      AND NOT EXISTS (SELECT FROM forge_comm.finding_partition_uncovered(schema) AS u WHERE u.object = c.oid::regclass::text)
+     AND NOT forge_comm.keeps_fences(c.oid)
    ORDER BY t.depth, c.relname
 $$;
 COMMENT ON FUNCTION forge_comm.finding_policy_missing(regnamespace) IS
@@ -1204,6 +1207,7 @@ AS $$
    WHERE c.relnamespace = schema AND c.relkind IN ('r', 'p') AND NOT c.relispartition
      AND NOT forge_comm.has_trigger(c.oid, 'forge_comm_timestamps')
      AND NOT forge_comm.keeps_history(c.oid)
+     AND NOT forge_comm.keeps_fences(c.oid)
    ORDER BY c.relname
 $$;
 COMMENT ON FUNCTION forge_comm.finding_timestamps_missing(regnamespace) IS

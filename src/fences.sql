@@ -63,6 +63,17 @@ AS $$ SELECT format('Kept for deep pages of table %s (made by forge_comm.enable_
 COMMENT ON FUNCTION forge_comm.fences_comment(regclass) IS
   'The comment by which a table of fences is known';
 
+CREATE FUNCTION forge_comm.keeps_fences(rel regclass)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT EXISTS (SELECT FROM pg_trigger AS t
+                  WHERE t.tgrelid = rel AND t.tgfoid = 'forge_comm.fences_guard()'::regprocedure)
+$$;
+COMMENT ON FUNCTION forge_comm.keeps_fences(regclass) IS
+  'Is the table one of fences or of their changes? Its owner alone reads it';
+
 -- Nobody reads it but the functions of this extension, which need no privilege.
 CREATE FUNCTION forge_comm.create_fences_table(rel regclass, suffix text, columns text)
 RETURNS regclass

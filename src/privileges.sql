@@ -206,6 +206,11 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.search_places(timestamp, bigint, bigint, bigint),
   forge_comm.search_matches(tsvector, tsquery),
   forge_comm.in_places(bigint[], bigint[]),
+  -- these look at who asks, and tell where a message is that they may read
+  forge_comm.page_time(regclass, bigint, integer, integer),
+  forge_comm.page_local_time(regclass, bigint, integer, integer),
+  forge_comm.page_id(regclass, bigint, integer, integer),
+  forge_comm.page_rest(regclass, bigint, integer, integer),
   -- what \d shows anyway
   forge_comm.rules(regclass),
   forge_comm.rule_options(regclass, name, name),
@@ -253,6 +258,7 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.settle_search_index(regclass),
   forge_comm.is_history_log(regclass),
   forge_comm.keeps_history(regclass),
+  forge_comm.keeps_fences(regclass),
   forge_comm.protect_log(regclass),
   forge_comm.create_guard(regclass, name, text, text),
   forge_comm.create_history_triggers(regclass, jsonb),
