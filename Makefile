@@ -194,6 +194,7 @@ ISOLATION = \
 	registering \
 	reading \
 	telling
+	fencing
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
 
 # Callbacks and PostgreSQL's own headers leave parameters unused. Warnings are

@@ -599,7 +599,7 @@ BEGIN
   END IF;
   FOREACH one IN ARRAY CASE WHEN rel IS NULL THEN ARRAY(SELECT forge_comm.own_deep_pages()) ELSE ARRAY[rel] END LOOP
     COMMIT;
-    EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', one);
+    EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS SHARE MODE', one);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     IF NOT forge_comm.begin_fencing(one) THEN
       RAISE NOTICE 'fences of table % are being maintained by another session', one;
@@ -615,7 +615,7 @@ BEGIN
     END IF;
     FOREACH channel IN ARRAY ARRAY(SELECT unnest(marked) UNION SELECT forge_comm.changed_channels(one)) LOOP
       COMMIT;
-      EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', one);
+      EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS SHARE MODE', one);
       PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
       PERFORM forge_comm.make_fences(one, channel, channel = ANY (marked));
     END LOOP;

@@ -21,6 +21,11 @@ SELECT set_eq('SELECT DISTINCT lanname::text FROM functions_of_ours', '{c,sql,pl
 SELECT set_eq($$SELECT proname::text FROM functions_of_ours
                  WHERE lanname <> 'c' AND 'search_path=pg_catalog, pg_temp' <> ALL (coalesce(proconfig, '{""}'))$$,
               '{backfill,purge,restore,restore_all,revert}'::text[], 'all that is not C pins its path, with pg_temp last');
+-- backfill() and maintain_deep_pages() commit, restore() and revert() run the application's triggers: none
+-- can have a SET clause. What they do under a hostile path is shown below.
+SELECT set_eq($$SELECT proname::text FROM functions_of_ours
+                 WHERE lanname <> 'c' AND 'search_path=pg_catalog, pg_temp' <> ALL (coalesce(proconfig, '{""}'))$$,
+              '{backfill,maintain_deep_pages,restore,revert}'::text[], 'all that is not C pins its path, with pg_temp last');
 SELECT is_empty($$SELECT polname FROM pg_policy WHERE polrelid::regclass::text ~ '^attack'
                    AND pg_get_expr(coalesce(polqual, polwithcheck), polrelid) !~ '^(forge_comm\.|true)'$$, 'policies name our functions with their schema');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p
@@ -181,6 +186,19 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                           UPDATE attack.messages SET body = ''new''; PERFORM forge_comm.search_places(NULL::pg_catalog.timestamp, 1, 1, 1); PERFORM forge_comm.disable_search(''attack.messages'')', NULL),
     (1, 'regress_attacker', 'PERFORM forge_comm.search_matches(''a'', ''a'')', '42501'),
     (1, 'regress_attacker', 'PERFORM forge_comm.in_places(''{1,2,3,4}'', ''{0,1,1,1}'')', '42501'),
+    (NULL, 'regress_owner', 'PERFORM forge_comm.enable_deep_pages(''attack.messages'', 40); PERFORM forge_comm.check_deep_pages(''attack.messages'');
+                             PERFORM forge_comm.set_service_context(''check'');
+                             INSERT INTO attack.messages (id, channel_id) SELECT i, 1 FROM pg_catalog.generate_series(1000, 1900) AS i;
+                             PERFORM forge_comm.own_deep_pages(), forge_comm.begin_fencing(''attack.messages''), forge_comm.mark_fences(''attack.messages''),
+                                     forge_comm.await_fencing(''attack.messages'');
+                             PERFORM forge_comm.make_fences(''attack.messages'', 1, true);
+                             UPDATE attack.messages SET channel_id = channel_id; DELETE FROM attack.messages WHERE id OPERATOR(pg_catalog.<) 1010;
+                             PERFORM forge_comm.changed_channels(''attack.messages''); PERFORM forge_comm.make_fences(''attack.messages'', 1, false);
+                             INSERT INTO attack.messages_fences VALUES (1, 0, 0, 0);
+                             PERFORM forge_comm.end_fencing(''attack.messages''); PERFORM * FROM attack.get_messages(1, 12, 50);
+                             PERFORM forge_comm.page_local_time(''attack.messages'', 1, 12, 50);
+                             PERFORM forge_comm.disable_deep_pages(''attack.messages'')', NULL),
+    (NULL, 'regress_owner', 'EXECUTE ''CALL forge_comm.maintain_deep_pages(''''attack.messages'''')''', '25001'),
     (NULL, 'regress_owner', 'CREATE TABLE attack.events_3 PARTITION OF attack.events FOR VALUES IN (3)', NULL),
     (NULL, 'regress_owner', 'CREATE TABLE attack.photos () INHERITS (attack.files)', NULL),
     (NULL, 'regress_owner', 'ALTER TABLE attack.events DETACH PARTITION attack.events_2; PERFORM forge_comm.disable_tenancy(''attack.events_2'')', NULL),

@@ -16,6 +16,7 @@ SELECT is_empty('TABLE forge_comm.settings', 'who may not register memberships, 
 -- Tables
 SELECT tables_are('Our chat', '{users,workspaces,memberships,channels,channel_memberships,messages,reactions}'::name[]);
 SELECT tables_are('Our chat', '{users,workspaces,memberships,channels,channel_memberships,messages,message_changes}'::name[]);
+SELECT tables_are('Our chat', '{users,workspaces,memberships,channels,channel_memberships,messages,messages_fences,messages_fence_changes}'::name[]);
 SELECT views_are('Our chat', '{active_users,active_messages}'::name[]);
 SELECT schema_owner_is('Our chat', 'regress_owner');
 SELECT table_owner_is('Our chat', t, 'regress_owner', t || ' belongs to the caller')
@@ -34,6 +35,8 @@ SELECT results_eq($$SELECT count(*), bool_and(attidentity = 'd' AND atttypid = '
                       FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
                      WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND attname = 'id'$$, 'VALUES (7::bigint, true)',
                      WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND relname <> 'message_changes' AND attname = 'id'$$, 'VALUES (6::bigint, true)',
+                     WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND attname = 'id'
+                       AND NOT forge_comm.keeps_fences(c.oid)$$, 'VALUES (6::bigint, true)',
                   'every key is a bigint identity');
 SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
                    WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND relname <> 'message_changes' AND attname ~ '_id$' AND atttypid <> 'bigint'::regtype$$,
@@ -120,6 +123,7 @@ SELECT set_eq($$SELECT format('%s: %s %s', c.relname, r.capability, coalesce(r.o
   'channel_memberships: tenancy channel_id', 'channel_memberships: privacy channel_id', 'channel_memberships: timestamps ',
   'messages: tenancy channel_id', 'messages: privacy channel_id', 'messages: authorship ', 'messages: timestamps ', 'messages: soft_delete ', 'messages: messages ',
   'reactions: tenancy message_id', 'reactions: privacy message_id', 'reactions: authorship ', 'reactions: timestamps '], 'what is enabled');
+  'messages: tenancy channel_id', 'messages: privacy channel_id', 'messages: authorship ', 'messages: timestamps ', 'messages: soft_delete ', 'messages: messages ', 'messages: deep_pages '], 'what is enabled');
 SELECT has_function('Our chat', 'get_messages', '{bigint,integer,integer}'::name[]);
 SELECT is((SELECT count(*) FROM "Our chat".get_messages(1)), 1::bigint, 'a page of a channel');
 

@@ -49,7 +49,7 @@ $$;
 
 -- Tables that are none, whatever is to be enabled
 SELECT pg_temp.fails(format('%s(%s)', verb, rel), state)
-  FROM unnest('{enable_tenancy,enable_timestamps,enable_soft_delete,enable_messages,
+  FROM unnest('{enable_tenancy,enable_timestamps,enable_soft_delete,enable_messages,enable_deep_pages,disable_deep_pages,
                 disable_tenancy,disable_timestamps,disable_soft_delete,disable_messages}'::text[]) AS verb,
        (VALUES ('NULL', '22004'), ('12345::oid::regclass', '42P01'), ('''pg_class''', '42501'), ('''information_schema.sql_parts''', '42501'),
                ('''app.view''', '42809'), ('''app.matview''', '42809'), ('''app.sequence''', '42809'), ('''app.channels_pkey''', '42809'),
@@ -135,7 +135,7 @@ SELECT pg_temp.fails(call, state) FROM (VALUES
 -- Another's tables
 SET ROLE regress_other;
 SELECT pg_temp.fails(format('%s(''app.channels'')', verb), '42501')
-  FROM unnest('{enable_tenancy,enable_timestamps,enable_soft_delete,enable_messages,
+  FROM unnest('{enable_tenancy,enable_timestamps,enable_soft_delete,enable_messages,enable_deep_pages,disable_deep_pages,
                 disable_tenancy,disable_timestamps,disable_soft_delete,disable_messages}'::text[]) AS verb;
 SELECT is(pg_temp.error('SELECT forge_comm.backfill_blocks(''app.messages'', 0, 1)'), '42501', 'backfill_blocks() of another''s table');
 

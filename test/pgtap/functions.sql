@@ -97,7 +97,10 @@ $$, ARRAY[
   'disable_changes(rel regclass) void',
   'maintain_changes(rel regclass, keep interval DEFAULT ''7 days''::interval) bigint',
   'enable_search(rel regclass, config regconfig DEFAULT ''simple''::regconfig) void',
-  'disable_search(rel regclass) void'
+  'disable_search(rel regclass) void',
+  'enable_deep_pages(rel regclass, min_messages integer DEFAULT 10000) void',
+  'disable_deep_pages(rel regclass) void',
+  'maintain_deep_pages(IN rel regclass DEFAULT NULL::regclass) procedure'
 ], 'the public functions');
 
 -- What the planner may do with them. Whatever reads the context is STABLE:
@@ -112,13 +115,14 @@ SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
                     'listing_query', 'message_author', 'message_replies', 'message_reactions', 'rows_beyond', 'unread_condition',
                     'unread_query', 'unread_cap', 'first_id', 'inbox_query', 'search_description', 'search_vector', 'search_places',
                     'search_extract_query', 'places_extract_value', 'places_extract_query', 'places_compare_partial',
-                    'places_consistent', 'places_tri_consistent'], 'IMMUTABLE is what looks at its arguments only');
+                    'places_consistent', 'places_tri_consistent', 'fence_block'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
                     'rule_options', 'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values',
                     'history_key', 'check_rule', 'is_valid', 'older_time', 'older_id', 'newer_time', 'newer_id', 'message_cursor',
                     'visible_channel', 'message_found', 'thread_place', 'no_markers', 'reading_user', 'inbox_cursor', 'inbox_place',
-                    'read_changes', 'search_rows', 'search_matches', 'in_places', 'search_selectivity'],
+                    'read_changes', 'search_rows', 'search_matches', 'in_places', 'search_selectivity', 'page_time',
+                    'page_local_time', 'page_id', 'page_rest', 'fence_stamp', 'fence_candidates', 'count_fences'],
               'STABLE in C is what reads the context or the catalogue');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_|mark_secret|unmark_|verify_)'' AND proname NOT IN (''enable_statement'', ''verify_log'', ''verify_history'')
                     AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
@@ -140,9 +144,10 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = 
                     'newer_time', 'newer_id', 'message_cursor', 'visible_channel', 'message_found', 'thread_place', 'no_markers',
                     'reading_user', 'unread_cap', 'inbox_cursor', 'inbox_place', 'read_changes', 'search_description',
                     'search_vector', 'search_places', 'search_selectivity', 'search_extract_query', 'places_extract_value',
-                    'places_extract_query', 'places_compare_partial', 'places_consistent', 'places_tri_consistent'],
+                    'places_extract_query', 'places_compare_partial', 'places_consistent', 'places_tri_consistent', 'fence_block'],
               'PARALLEL SAFE is what reads only');
-SELECT set_eq('SELECT proname::text FROM functions WHERE proparallel = ''r''', ARRAY['search_rows'], 'PARALLEL RESTRICTED is what runs queries');
+SELECT set_eq('SELECT proname::text FROM functions WHERE proparallel = ''r''', ARRAY['search_rows', 'page_time', 'page_local_time', 'page_id', 'page_rest'],
+              'PARALLEL RESTRICTED is what runs queries, or has to know whether a trigger is running');
 SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AND lanname = ''c''',
               ARRAY['in_workspace', 'in_workspace_support', 'has_role', 'rule_options', 'backfill_blocks', 'can_enter',
                     'privacy_support', 'check_privacy', 'knows_user', 'is_current_user', 'gate_remember', 'mask_literals',
@@ -151,7 +156,8 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proisstrict AN
                     'is_timezone', 'is_message_body', 'is_password_hash', 'clean_text', 'check_rule', 'message_id', 'message_cursor',
                     'inbox_cursor', 'trim_changes', 'search_vector', 'search_matches', 'in_places', 'search_selectivity',
                     'search_extract_query', 'places_extract_value', 'places_extract_query', 'places_compare_partial',
-                    'places_consistent', 'places_tri_consistent', 'settle_search_index'],
+                    'places_consistent', 'places_tri_consistent', 'settle_search_index', 'begin_fencing', 'end_fencing',
+                    'await_fencing', 'announce_marks', 'fence_stamp', 'fence_candidates', 'count_fences'],
               'STRICT in C is what has no answer for nulls');
 SELECT set_eq($$SELECT DISTINCT f.proname::text FROM functions AS f JOIN pg_proc AS p USING (oid)
                  WHERE p.prosupport = 'forge_comm.in_workspace_support'::regproc$$, ARRAY['in_workspace'],
@@ -166,7 +172,7 @@ SELECT is_empty($$SELECT oid::regprocedure FROM functions
 SELECT set_eq('SELECT oid::regprocedure::text FROM functions WHERE lanname <> ''c'' AND proconfig IS NULL',
               ARRAY['forge_comm.backfill(regclass,integer,bigint,bigint)', 'forge_comm.restore(regclass,anycompatible)',
                     'forge_comm.restore_all(uuid)', 'forge_comm.purge(regclass,interval,integer,text,bigint,bigint)',
-                    'forge_comm.revert(regclass,anycompatible,timestamp with time zone)'],
+                    'forge_comm.revert(regclass,anycompatible,timestamp with time zone)', 'forge_comm.maintain_deep_pages(regclass)'],
               'but where it cannot be, or would be the application''s triggers'' too');
 
 -- Comments, on every object

@@ -41,6 +41,10 @@ INSERT INTO public_functions VALUES
   ('forge_comm.search_index(regclass)'),
   ('forge_comm.stop_search_statistics(regclass)'),
   ('forge_comm.settle_search_index(regclass)'),
+  ('forge_comm.page_time(regclass,bigint,integer,integer)'),
+  ('forge_comm.page_local_time(regclass,bigint,integer,integer)'),
+  ('forge_comm.page_id(regclass,bigint,integer,integer)'),
+  ('forge_comm.page_rest(regclass,bigint,integer,integer)'),
   ('forge_comm.rules(regclass)'),
   ('forge_comm.rule_options(regclass,name,name)'),
   ('forge_comm.has_trigger(regclass,name)'),
@@ -71,6 +75,7 @@ INSERT INTO public_functions VALUES
   ('forge_comm.key_columns(regclass)'),
   ('forge_comm.is_history_log(regclass)'),
   ('forge_comm.keeps_history(regclass)'),
+  ('forge_comm.keeps_fences(regclass)'),
   ('forge_comm.protect_log(regclass)'),
   ('forge_comm.create_guard(regclass,name,text,text)'),
   ('forge_comm.create_history_triggers(regclass,jsonb)'),
@@ -178,6 +183,7 @@ SELECT is_empty($$
                                                                                 'soft_delete_note', 'soft_delete_follow'))
      AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'mark_secret', 'unmark_secret', 'add_validation', 'drop_validation', 'report_invalid', 'validation_guard', 'tenancy_guard', 'timestamps_stamp', 'soft_delete_guard', 'secrets_guard',
                                                                                  'history_record', 'history_guard', 'maintain_history', 'seal_history', 'verify_history'))
+                                                                                 'deep_pages_note', 'fences_guard', 'maintain_deep_pages'))
   EXCEPT SELECT pg_temp.may_call('regress_owner')
 $$, 'grants what enables and disables, trigger functions included');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_owner', '{}', 'the settings stay closed');
