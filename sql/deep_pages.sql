@@ -58,7 +58,7 @@ SELECT forge_comm.enable_soft_delete('messages');
 -- -------------------------------------------------------- enable and disable
 
 SELECT refused('SELECT forge_comm.enable_deep_pages(''messages'')');
-SELECT refused('SELECT forge_comm.maintain_deep_pages(''messages'')');
+CALL forge_comm.maintain_deep_pages('messages');
 SELECT forge_comm.enable_messages('messages');
 SELECT refused('SELECT forge_comm.enable_deep_pages(''messages'', 39)');
 SELECT refused('SELECT forge_comm.enable_deep_pages(''messages'', NULL)');
@@ -138,8 +138,8 @@ SELECT forge_comm.set_context(1, 1);
 INSERT INTO messages (channel_id, created_at) SELECT 1, timestamptz '2024-01-01 12:00Z' + i * interval '7 seconds' FROM generate_series(1, 300) AS i;
 SELECT * FROM compare('{1}');
 SAVEPOINT a;
-UPDATE messages SET channel_id = 4 WHERE channel_id = 1 AND id % 5 = 0;
-SELECT * FROM compare('{1,4}');
+UPDATE messages SET created_at = created_at + interval '9 hours' WHERE channel_id = 1 AND id % 5 = 0;
+SELECT * FROM compare('{1}');
 DELETE FROM messages WHERE channel_id = 1 AND id % 7 = 0;
 SELECT * FROM compare('{1}');
 ROLLBACK TO a;
@@ -245,7 +245,7 @@ BEGIN;
 SELECT after('TRUNCATE messages_fence_changes');
 ROLLBACK;
 BEGIN;
-SELECT after('ALTER TABLE messages ALTER created_at TYPE timestamptz(0)');
+SELECT after('ALTER TABLE messages SET UNLOGGED');
 ROLLBACK;
 BEGIN;
 SELECT after('CREATE TABLE more () INHERITS (messages)');
@@ -276,7 +276,7 @@ DROP TRIGGER a_look_after ON messages;
 -- tables of ours that are ours no more
 BEGIN;
 ALTER TABLE messages_fence_changes OWNER TO regress_app;
-SELECT refused('UPDATE messages SET channel_id = 4 WHERE id = 9500');
+SELECT refused('UPDATE messages SET created_at = ''2024-01-01'' WHERE id = 9500');
 SELECT refused('SELECT * FROM get_messages(1, 100, 50)');
 ROLLBACK;
 BEGIN;
@@ -285,12 +285,9 @@ SELECT refused('SELECT * FROM get_messages(1, 100, 50)');
 ROLLBACK;
 BEGIN;
 ALTER TABLE messages_fence_changes ALTER n TYPE text;
-SELECT refused('UPDATE messages SET channel_id = 4 WHERE id = 9500');
+SELECT refused('UPDATE messages SET created_at = ''2024-01-01'' WHERE id = 9500');
 ROLLBACK;
 -- the trigger of a table of somebody else names these
-SET SESSION AUTHORIZATION regress_owner;
-GRANT EXECUTE ON FUNCTION forge_comm.deep_pages_note() TO regress_app;
-RESET SESSION AUTHORIZATION;
 GRANT EXECUTE ON FUNCTION forge_comm.deep_pages_note() TO regress_app;
 GRANT CREATE ON SCHEMA regress_deep TO regress_app;
 SET SESSION AUTHORIZATION regress_app;
@@ -311,24 +308,26 @@ WITH written AS (INSERT INTO messages_fences VALUES (1, 1, 9, 9, 9) RETURNING *)
 WITH written AS (DELETE FROM messages_fences RETURNING *) SELECT count(*) FROM written;
 WITH written AS (UPDATE messages_fences SET n = 0 RETURNING *) SELECT count(*) FROM written;
 -- after TRUNCATE they are made anew
+RESET SESSION AUTHORIZATION;
 BEGIN;
-SELECT forge_comm.set_service_context('check');
+SET LOCAL forge_comm.allow_hard_delete = on;
 TRUNCATE messages;
 SELECT by_fences();
 INSERT INTO messages (channel_id, created_at) SELECT 1, timestamptz '2024-01-01 12:00Z' + i * interval '7 seconds' FROM generate_series(1, 3000) AS i;
 SELECT * FROM compare('{1}');
 COMMIT;
+SET SESSION AUTHORIZATION regress_owner;
 CALL forge_comm.maintain_deep_pages();
 BEGIN;
 SELECT forge_comm.set_service_context('check');
 SELECT * FROM compare('{1}');
 COMMIT;
+DROP VIEW far;
 SELECT forge_comm.disable_messages('messages');
 SELECT relname FROM pg_class WHERE relnamespace = 'regress_deep'::regnamespace AND relname ~ 'fence';
 
 -- ------------------------------------------------------- a table of its own kind
 
-DROP VIEW IF EXISTS far;
 CREATE TABLE posts (at timestamp NOT NULL, room bigint, key smallint PRIMARY KEY);
 CREATE INDEX ready_made ON posts (room DESC, at, key);
 INSERT INTO posts SELECT '2024-01-01', 7, i FROM generate_series(-1500, 1500) AS i;

@@ -203,6 +203,9 @@ next_channel(const Entries *entries, bool first, int64 *channel)
 	return true;
 }
 
+/* So many times what is enough may have times to come. */
+#define MOST_FUTURE 20
+
 /*
  * Are there enough messages above a place, or at all, for a mark that leaves
  * out the newest?  Those of the future would make others come below it.
@@ -213,13 +216,14 @@ find_mark(const Entries *entries, int64 channel, const Place *above, Place *mark
 	const DeepPagesRule *rule = entries->rule;
 	int64 now = GetCurrentTimestamp();
 	int enough = above ? 5 * rule->block : rule->least;
+	int most = MOST_FUTURE * enough;
 	int n = 0;
 	bool found = false;
 	ScanKeyData key;
 
 	id_condition(&key, entries->in->index, 1, BTEqualStrategyNumber, channel);
 	index_rescan(entries->scan, &key, 1, NULL, 0);
-	while (n < enough &&
+	while ((n < enough || (!found && n < most)) &&
 		   index_getnext_tid(entries->scan, entries->in->newest_last ? BackwardScanDirection : ForwardScanDirection))
 	{
 		Place place = {
