@@ -106,7 +106,7 @@ is(pages($copies, 'filled'), '0|t', 'then it is right');
 $node->safe_psql('app', 'CREATE PUBLICATION everything FOR ALL TABLES');
 $copies->safe_psql('postgres', 'CREATE DATABASE subscriber');
 $copies->safe_psql('subscriber', $tables);
-$copies->safe_psql('subscriber', "CREATE SUBSCRIPTION s CONNECTION '" . $node->connstr('app') . "' PUBLICATION everything");
+$copies->safe_psql('subscriber', "CREATE SUBSCRIPTION s CONNECTION 'host=" . $node->host . ' port=' . $node->port . " dbname=app' PUBLICATION everything");
 $copies->wait_for_subscription_sync($node, 's', 'subscriber');
 is($copies->safe_psql('subscriber', 'SELECT count(*) FROM messages_fences'), 0, 'fences are not received');
 $copies->safe_psql('subscriber', $maintain);
