@@ -1,7 +1,7 @@
 -- What every function says to arguments that make no sense: a code, and a
 -- hint; never an internal error, and nothing done by halves.
 BEGIN;
-SELECT plan(245);
+SELECT plan(269);
 
 CREATE ROLE regress_owner;
 CREATE ROLE regress_other;
