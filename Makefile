@@ -193,7 +193,7 @@ ISOLATION = \
 	logging \
 	registering \
 	reading \
-	telling
+	telling \
 	fencing
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
 

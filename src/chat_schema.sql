@@ -33,7 +33,6 @@ BEGIN
                                      reactions => format('%I.reactions', schema_name)::regclass);
   PERFORM forge_comm.enable_changes(format('%I.messages', schema_name)::regclass);
   PERFORM forge_comm.enable_search(format('%I.messages', schema_name)::regclass);
-  PERFORM forge_comm.enable_messages(format('%I.messages', schema_name)::regclass);
   PERFORM forge_comm.enable_deep_pages(format('%I.messages', schema_name)::regclass);
   PERFORM forge_comm.create_founding_function(schema_name);
   PERFORM forge_comm.create_registering_function(schema_name);

@@ -144,6 +144,7 @@ BEGIN
      CROSS JOIN LATERAL (SELECT d.comment, starts_with(d.comment, forge_comm.live_key_comment(true, NULL)) AS was_constraint
                            FROM obj_description(i.indexrelid, 'pg_class') AS d (comment)) AS o
      WHERE o.was_constraint OR starts_with(o.comment, forge_comm.live_key_comment(false, NULL))
+     ORDER BY c.relname, n.nspname
   LOOP
     EXECUTE format('DROP INDEX %s', key.index);
     BEGIN

@@ -213,6 +213,7 @@ BEGIN
   END IF;
   IF forge_comm.search_index(rel) IS NOT NULL THEN
     PERFORM forge_comm.disable_search(rel);
+  END IF;
   IF forge_comm.deep_pages_options(rel) IS NOT NULL THEN
     PERFORM forge_comm.disable_deep_pages(rel);
   END IF;

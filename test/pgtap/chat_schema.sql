@@ -1,7 +1,7 @@
 -- The tables of create_chat_schema(): columns, keys, indexes, and what is
 -- enabled on each.
 BEGIN;
-SELECT plan(78);
+SELECT plan(79);
 
 CREATE ROLE regress_owner;
 SELECT forge_comm.grant_owner('regress_owner');
@@ -14,13 +14,12 @@ RESET ROLE;
 SELECT is_empty('TABLE forge_comm.settings', 'who may not register memberships, registers none');
 
 -- Tables
-SELECT tables_are('Our chat', '{users,workspaces,memberships,channels,channel_memberships,messages,reactions}'::name[]);
-SELECT tables_are('Our chat', '{users,workspaces,memberships,channels,channel_memberships,messages,message_changes}'::name[]);
-SELECT tables_are('Our chat', '{users,workspaces,memberships,channels,channel_memberships,messages,messages_fences,messages_fence_changes}'::name[]);
+SELECT tables_are('Our chat', '{users,workspaces,memberships,channels,channel_memberships,messages,reactions,
+                                message_changes,messages_fences,messages_fence_changes}'::name[]);
 SELECT views_are('Our chat', '{active_users,active_messages}'::name[]);
 SELECT schema_owner_is('Our chat', 'regress_owner');
 SELECT table_owner_is('Our chat', t, 'regress_owner', t || ' belongs to the caller')
-  FROM unnest('{users,workspaces,memberships,channels,channel_memberships,messages}'::name[]) AS t;
+  FROM unnest('{users,workspaces,memberships,channels,channel_memberships,messages,reactions}'::name[]) AS t;
 SELECT columns_are('Our chat', rel, columns, rel || ': columns') FROM (VALUES
   ('users'::name, '{id,email,display_name,hashed_password,is_active,deleted_at,created_at,updated_at}'::name[]),
   ('workspaces', '{id,name,slug,created_at,updated_at}'),
@@ -33,10 +32,8 @@ SELECT columns_are('Our chat', rel, columns, rel || ': columns') FROM (VALUES
 -- Types: bigint identity keys, plain types, none of the extension's
 SELECT results_eq($$SELECT count(*), bool_and(attidentity = 'd' AND atttypid = 'bigint'::regtype AND attnotnull)
                       FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
-                     WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND attname = 'id'$$, 'VALUES (7::bigint, true)',
-                     WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND relname <> 'message_changes' AND attname = 'id'$$, 'VALUES (6::bigint, true)',
                      WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND attname = 'id'
-                       AND NOT forge_comm.keeps_fences(c.oid)$$, 'VALUES (6::bigint, true)',
+                       AND relname <> 'message_changes' AND NOT forge_comm.keeps_fences(c.oid)$$, 'VALUES (7::bigint, true)',
                   'every key is a bigint identity');
 SELECT is_empty($$SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
                    WHERE relnamespace = '"Our chat"'::regnamespace AND relkind = 'r' AND relname <> 'message_changes' AND attname ~ '_id$' AND atttypid <> 'bigint'::regtype$$,
@@ -122,8 +119,8 @@ SELECT set_eq($$SELECT format('%s: %s %s', c.relname, r.capability, coalesce(r.o
   'channels: tenancy workspace_id', 'channels: privacy ', 'channels: timestamps ',
   'channel_memberships: tenancy channel_id', 'channel_memberships: privacy channel_id', 'channel_memberships: timestamps ',
   'messages: tenancy channel_id', 'messages: privacy channel_id', 'messages: authorship ', 'messages: timestamps ', 'messages: soft_delete ', 'messages: messages ',
+  'messages: changes ', 'messages: deep_pages ', 'channels: changes ', 'channel_memberships: changes ', 'reactions: changes ',
   'reactions: tenancy message_id', 'reactions: privacy message_id', 'reactions: authorship ', 'reactions: timestamps '], 'what is enabled');
-  'messages: tenancy channel_id', 'messages: privacy channel_id', 'messages: authorship ', 'messages: timestamps ', 'messages: soft_delete ', 'messages: messages ', 'messages: deep_pages '], 'what is enabled');
 SELECT has_function('Our chat', 'get_messages', '{bigint,integer,integer}'::name[]);
 SELECT is((SELECT count(*) FROM "Our chat".get_messages(1)), 1::bigint, 'a page of a channel');
 

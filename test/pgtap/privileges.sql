@@ -178,12 +178,13 @@ $$, 'grants no context and nothing to grant on');
 SELECT is_empty($$
   SELECT p.oid::regprocedure::text FROM pg_proc AS p
    WHERE p.pronamespace = 'forge_comm'::regnamespace
-     AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'mark_secret', 'unmark_secret', 'tenancy_guard', 'timestamps_stamp', 'soft_delete_guard', 'secrets_guard',
-                                                                                 'history_record', 'history_guard', 'maintain_history', 'seal_history', 'verify_history',
-                                                                                'soft_delete_note', 'soft_delete_follow'))
-     AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'mark_secret', 'unmark_secret', 'add_validation', 'drop_validation', 'report_invalid', 'validation_guard', 'tenancy_guard', 'timestamps_stamp', 'soft_delete_guard', 'secrets_guard',
-                                                                                 'history_record', 'history_guard', 'maintain_history', 'seal_history', 'verify_history'))
-                                                                                 'deep_pages_note', 'fences_guard', 'maintain_deep_pages'))
+     AND (p.proname ~ '^(enable|disable)_' OR p.proname IN ('backfill', 'create_chat_schema', 'mark_secret', 'unmark_secret',
+                                                            'add_validation', 'drop_validation', 'report_invalid',
+                                                            'validation_guard', 'tenancy_guard', 'timestamps_stamp',
+                                                            'soft_delete_guard', 'soft_delete_note', 'soft_delete_follow',
+                                                            'secrets_guard', 'history_record', 'history_guard',
+                                                            'maintain_history', 'seal_history', 'verify_history',
+                                                            'deep_pages_note', 'fences_guard', 'maintain_deep_pages'))
   EXCEPT SELECT pg_temp.may_call('regress_owner')
 $$, 'grants what enables and disables, trigger functions included');
 SELECT table_privs_are('forge_comm', 'settings', 'regress_owner', '{}', 'the settings stay closed');
