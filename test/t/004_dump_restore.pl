@@ -144,7 +144,7 @@ is( $from_custom->admin(q{
 		WHERE relnamespace IN ('public'::regnamespace, 'chat'::regnamespace)
 		  AND relkind = 'r' AND relname IN ('messages', 'channels', 'reactions', 'memberships')
 		  AND relrowsecurity AND relforcerowsecurity}),
-	'7', 'row security stays on');
+	'8', 'row security stays on');
 for my $table (
 	qw(workspaces memberships channels messages reactions active_messages
 	chat.workspaces chat.memberships chat.channels chat.messages chat.active_messages))
