@@ -23,7 +23,6 @@
 #include "change_tokens.h"
 #include "compat.h"
 
-
 typedef struct Marks
 {
 	uint64 floor; /* what lines may go by now */

@@ -20,7 +20,6 @@ typedef struct CursorUse
 
 /* The kinds: one letter for each sort of walk, and order of its rows. */
 #define CURSOR_OF_MESSAGES 'm' /* by created_at and id, of one channel */
-#define CURSOR_OF_THREAD   't' /* the same of one thread */
 #define CURSOR_OF_INBOX	   'i' /* the same of all channels */
 #define CURSOR_OF_SEARCH   's' /* found messages */
 #define CURSOR_OF_CHANGES  'c' /* the feed of changes */

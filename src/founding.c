@@ -6,9 +6,10 @@
  * maker needs it: INSERT ... RETURNING id asks the policies before the row is
  * there, and the membership is another statement's.  So the policies let a
  * row pass whose id no row has, nor had when the oldest snapshot still in use
- * was taken, since such a row tells nothing about any other; and only an AFTER trigger, which fires for rows that were really
- * inserted, makes their maker's context wider.  An insert that ends in
- * ON CONFLICT DO NOTHING or in an error has changed nothing.
+ * was taken, since such a row tells nothing about any other; and only an AFTER
+ * trigger, which fires for rows that were really inserted, makes their maker's
+ * context wider.  An insert that ends in ON CONFLICT DO NOTHING or in an error
+ * has changed nothing.
  */
 #include "postgres.h"
 

@@ -1,6 +1,7 @@
 /*
  * messages.c
- *		The arithmetic of pages, and messages keep their ids.
+ *		The numbers and the user that reading messages asks for, and messages
+ *		keep their ids.
  */
 #include "postgres.h"
 

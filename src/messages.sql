@@ -1,4 +1,4 @@
--- Pages of messages.
+-- Pages of messages, and what enables all that reads them.
 
 CREATE FUNCTION forge_comm.page_limit(per_page integer)
 RETURNS bigint
@@ -195,7 +195,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION forge_comm.enable_messages(regclass, name, name, name, name, name, name, name, name, regclass, name, regclass, name, text) IS
-  'Make the functions that read a table of messages, and the index they need';
+  'Make the functions that read a table of messages, and the indexes they need';
 
 CREATE FUNCTION forge_comm.disable_messages(rel regclass)
 RETURNS void
