@@ -30,6 +30,16 @@
 #error "forge_comm needs PostgreSQL 15 or later"
 #endif
 
+/* VARDATA_ANY() and its kin left postgres.h in 16. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* Before a declaration: the function does not return. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 #if PG_VERSION_NUM < 160000
 #define guc_malloc(elevel, size) malloc(size)
 #define guc_free(ptr)			 free(ptr)

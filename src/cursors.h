@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "compat.h"
+
 /*
  * What a cursor is for: it can be read back for the same use only.  None of
  * this is in the text.
@@ -37,7 +39,7 @@ extern text *cursor_encode(const CursorUse *use, const int64 *values, int n);
 extern int cursor_decode(const CursorUse *use, const char *cursor, int len, int64 *values, int most);
 
 /* The error for that: MC001. */
-extern void cursor_is_invalid(void) pg_attribute_noreturn();
+pg_noreturn extern void cursor_is_invalid(void);
 
 /* Changes whenever a cursor that was good may no longer be. */
 extern uint64 cursor_generation(void);

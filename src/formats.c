@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 
 #include "cleaning.h"
+#include "compat.h"
 #include "display_names.h"
 #include "email.h"
 #include "formats.h"

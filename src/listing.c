@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "cursors.h"
 #include "message_errors.h"
 #include "visible.h"

@@ -7,11 +7,13 @@
 
 #include "postgres.h"
 
+#include "compat.h"
+
 /* May the caller see the row with this key of a table of channels? */
 extern bool channel_is_visible(Oid relid, const char *key, int64 id);
 
 /* The error where no channel is given. */
-extern void channel_is_null(void) pg_attribute_noreturn();
+pg_noreturn extern void channel_is_null(void);
 
 extern void visible_init(void);
 
