@@ -209,10 +209,11 @@ keys_were_freed(void)
  * is over, and nothing tells them of it.  So the rows are remembered by where
  * their old versions are.
  */
-typedef struct ActedOn
+typedef struct ActedOn /* a hash key: must not have padding */
 {
 	Oid relid;
-	ItemPointerData tid;
+	BlockNumber block;
+	uint32 offset;
 } ActedOn;
 
 static HTAB *acted_on = NULL; /* of the transaction acted_on_in */
@@ -221,11 +222,12 @@ static LocalTransactionId acted_on_in = InvalidLocalTransactionId;
 static ActedOn
 row_acted_on(const GuardState *guard, HeapTuple old)
 {
-	ActedOn row;
+	ActedOn row = {
+		.relid = RelationGetRelid(guard->rel),
+		.block = ItemPointerGetBlockNumber(&old->t_self),
+		.offset = ItemPointerGetOffsetNumber(&old->t_self)
+	};
 
-	memset(&row, 0, sizeof(row)); /* padding is compared, too */
-	row.relid = RelationGetRelid(guard->rel);
-	row.tid = old->t_self;
 	return row;
 }
 
