@@ -414,24 +414,41 @@ static int next_kept = 0;
 static Asked
 asked_now(const Request *request)
 {
-	Asked asked;
 	Snapshot snapshot = GetActiveSnapshot();
+	Asked asked = {
+		.request = *request,
+		.transaction = compat_local_xid(),
+		.statement = GetCurrentStatementStartTimestamp(),
+		.command = snapshot->curcid,
+		.xmin = snapshot->xmin,
+		.xmax = snapshot->xmax,
+		.running = snapshot->xcnt,
+		.running_subtransactions = snapshot->subxcnt,
+		.user = GetUserId(),
+		.row_security = row_security,
+		.context = context_generation()
+	};
 
-	memset(&asked, 0, sizeof(asked)); /* it is compared as a whole */
-	asked.request.relid = request->relid;
-	asked.request.channel = request->channel;
-	asked.request.offset = request->offset;
-	asked.transaction = compat_local_xid();
-	asked.statement = GetCurrentStatementStartTimestamp();
-	asked.command = snapshot->curcid;
-	asked.xmin = snapshot->xmin;
-	asked.xmax = snapshot->xmax;
-	asked.running = snapshot->xcnt;
-	asked.running_subtransactions = snapshot->subxcnt;
-	asked.user = GetUserId();
-	asked.row_security = row_security;
-	asked.context = context_generation();
 	return asked;
+}
+
+static bool
+same_request(const Request *left, const Request *right)
+{
+	return left->relid == right->relid && left->channel == right->channel &&
+		   left->offset == right->offset;
+}
+
+static bool
+same_asked(const Asked *left, const Asked *right)
+{
+	return same_request(&left->request, &right->request) &&
+		   left->transaction == right->transaction && left->statement == right->statement &&
+		   left->command == right->command && left->xmin == right->xmin &&
+		   left->xmax == right->xmax && left->running == right->running &&
+		   left->running_subtransactions == right->running_subtransactions &&
+		   left->user == right->user && left->row_security == right->row_security &&
+		   left->context == right->context;
 }
 
 static Anchor
@@ -442,7 +459,7 @@ answer(const Request *request)
 
 	for (int i = 0; i < ANSWERS_KEPT; i++)
 	{
-		if (memcmp(&kept[i].asked, &asked, sizeof(asked)) == 0)
+		if (same_asked(&kept[i].asked, &asked))
 			return kept[i].anchor;
 	}
 	anchor = find_anchor(request);
