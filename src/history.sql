@@ -226,6 +226,7 @@ BEGIN
   SELECT t.tgrelid INTO other
     FROM pg_trigger AS t
    WHERE t.tgname = 'forge_comm_history' AND to_regclass(forge_comm.history_options(t.tgrelid) ->> 'log') = log
+   ORDER BY t.tgrelid
    LIMIT 1;
   IF FOUND THEN
     RAISE EXCEPTION 'table % is logged to history log %, too', other, log
