@@ -78,7 +78,7 @@ SET client_min_messages = warning;
 SELECT refused('SELECT forge_comm.enable_deep_pages(''messages'', min_messages => 200)');
 SELECT prosrc, proparallel FROM pg_proc WHERE oid = 'get_messages'::regproc;
 SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'messages'::regclass AND tgname ~ 'deep';
-SELECT c.relname, c.relacl, c.relrowsecurity, tgname, tgenabled
+SELECT c.relname, replace(c.relacl::text, 'm/', '/'), c.relrowsecurity, tgname, tgenabled
   FROM pg_class AS c JOIN pg_trigger ON tgrelid = c.oid
  WHERE relnamespace = 'regress_deep'::regnamespace AND relname ~ 'fence' ORDER BY relname;
 SELECT * FROM forge_comm.checklist('regress_deep') AS f WHERE f.object ~ 'fence';

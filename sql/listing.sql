@@ -215,7 +215,7 @@ DECLARE
 BEGIN
   FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || statement LOOP
     IF line ~ 'Scan' AND line !~ 'Subquery' OR line ~ 'Cond.*(ROW|created_at)' THEN
-      RETURN NEXT regexp_replace(regexp_replace(trim(line), '^(->)? *', ''), '\$\d+', '$', 'g');
+      RETURN NEXT regexp_replace(regexp_replace(trim(line), '^(->)? *', ''), '\$\d+|\(InitPlan \d+\)\.col1', '$', 'g');
     END IF;
   END LOOP;
 END $$;

@@ -47,14 +47,13 @@ CREATE FUNCTION pg_temp.walk(n integer) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   told text := '';
   place text;
-  step record;
+  page regress_threads.messages[];
 BEGIN
   LOOP
-    SELECT string_agg(t.body, ' ') AS told, (array_agg(regress_threads.message_cursor(t) ORDER BY t.id <> 3 DESC, t.created_at DESC, t.id DESC))[1] AS last
-      INTO step FROM regress_threads.get_thread(3, place, n) AS t;
-    EXIT WHEN step.told IS NULL;
-    told := concat_ws(' | ', nullif(told, ''), step.told);
-    place := step.last;
+    page := ARRAY(SELECT t FROM regress_threads.get_thread(3, place, n) AS t);
+    EXIT WHEN cardinality(page) = 0;
+    told := concat_ws(' | ', nullif(told, ''), array_to_string(ARRAY(SELECT (p).body FROM unnest(page) AS p), ' '));
+    place := regress_threads.message_cursor(page[cardinality(page)]);
   END LOOP;
   RETURN told;
 END $$;
