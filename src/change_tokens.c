@@ -118,6 +118,12 @@ current_timeline(void)
 
 /* ------------------------------------------------------------------- tokens */
 
+/*
+ * Hundreds of thousands of workspaces.  What is longer was not given out, and
+ * would have memory taken for the numbers in it before it is known to be forged.
+ */
+#define LONGEST_TOKEN (1024 * 1024)
+
 /* The numbers of a token, being written or read. */
 typedef struct Numbers
 {
@@ -223,6 +229,8 @@ token_decode(int64 user, text *encoded, ChangeToken *token)
 	int64 *workspaces;
 
 	memset(token, 0, sizeof(ChangeToken));
+	if (length > LONGEST_TOKEN)
+		return false;
 	numbers.values = palloc((length + 1) * sizeof(int64));
 	numbers.n = cursor_decode(&use, VARDATA_ANY(encoded), length, numbers.values, length);
 	if (numbers.n < 0)

@@ -14,7 +14,8 @@ $$;
 COMMENT ON FUNCTION forge_comm.message_author(forge_comm.message_shape) IS
   'Who wrote a message: a value for its JSON, and what has to be joined';
 
--- Replies are counted, by their index: a number that is kept could drift.
+-- Replies are counted, by their index: a number that is kept could drift.  As in
+-- get_thread(), a message that is its own parent is no reply to itself.
 CREATE FUNCTION forge_comm.message_replies(shape forge_comm.message_shape, OUT value text, OUT joined text)
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -23,7 +24,7 @@ AS $$
          CASE WHEN (shape).parent IS NOT NULL THEN format('CROSS JOIN LATERAL (
                 SELECT pg_catalog.count(*) AS n, pg_catalog.max(r.{created_at}) AS last
                   FROM {rel} AS r
-                 WHERE r.{parent} OPERATOR(pg_catalog.=) p.{key} AND %s) AS r',
+                 WHERE r.{parent} OPERATOR(pg_catalog.=) p.{key} AND r.{key} OPERATOR(pg_catalog.<>) p.{key} AND %s) AS r',
                 forge_comm.live_condition(shape, 'r')) END
 $$;
 COMMENT ON FUNCTION forge_comm.message_replies(forge_comm.message_shape) IS
@@ -67,6 +68,8 @@ $$;
 COMMENT ON FUNCTION forge_comm.rows_beyond(forge_comm.message_shape, text, text) IS
   'Whether a channel has rows before or after a page, as an expression';
 
+-- Where the page is empty, who asked for what is newer than a message asks for
+-- that again; from all other places, all rows are newer.
 CREATE FUNCTION forge_comm.create_message_page(shape forge_comm.message_shape)
 RETURNS void
 LANGUAGE plpgsql
@@ -96,7 +99,10 @@ BEGIN
                         {rel_constant}, $1, ends.times[ends.n], ends.ids[ends.n]) END,
              'newer', CASE WHEN ends.n OPERATOR(pg_catalog.>) 0 THEN forge_comm.message_cursor(
                         {rel_constant}, $1, ends.times[1], ends.ids[1])
-                      ELSE forge_comm.message_cursor({rel_constant}, $1, '-infinity'::{created_at_type}, (-9223372036854775808)::pg_catalog.int8) END)
+                      ELSE forge_comm.message_cursor(
+                        {rel_constant}, $1,
+                        forge_comm.newer_time({rel_constant}, $1, $3, NULL, %6$s),
+                        forge_comm.newer_id({rel_constant}, $1, $3, NULL, NULL)) END)
       FROM (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p.*)%4$s
                             ORDER BY p.{created_at} DESC, p.{key} DESC), '[]') AS messages,
                    pg_catalog.count(*)::integer AS n,
@@ -109,7 +115,8 @@ $template$,
       forge_comm.listing_query(shape),
       forge_comm.rows_beyond(shape, '<', '$3 IS NOT NULL'),
       forge_comm.rows_beyond(shape, '>', '($2 IS NOT NULL OR $4 IS NOT NULL)'),
-      CASE WHEN added <> '' THEN format(' OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(%s)', added) END, concat_ws(E'\n              ', author.joined, replies.joined, reactions.joined)),
+      CASE WHEN added <> '' THEN format(' OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(%s)', added) END, concat_ws(E'\n              ', author.joined, replies.joined, reactions.joined),
+      forge_comm.known_time(shape, '$3')),
     'A page of a channel for a web client, as JSON', 'plpgsql');
 END
 $$;
