@@ -56,6 +56,9 @@ OBJS = \
 	src/visible.o \
 	src/listing.o \
 	src/inbox.o \
+	src/queries.o \
+	src/jsonb_writer.o \
+	src/message_page.o \
 	src/messages.o \
 	src/kept.o \
 	src/change_log.o \

@@ -27,6 +27,7 @@
 #include "statements.h"
 #include "timestamps.h"
 #include "violations.h"
+#include "queries.h"
 #include "visible.h"
 
 PG_MODULE_MAGIC;
@@ -53,6 +54,7 @@ _PG_init(void)
 	violations_init();
 	cursors_init();
 	visible_init();
+	queries_init();
 	changes_init();
 	search_init();
 	fences_init();

@@ -16,15 +16,14 @@
 
 #include "compat.h"
 #include "cursors.h"
+#include "listing.h"
 #include "message_errors.h"
 #include "visible.h"
-
-#define MOST_LISTED 100
 
 /* ------------------------------------------------------------------ limits */
 
 /* Wrong numbers are refused rather than clamped: nobody asked for those. */
-static int32
+int32
 checked_limit(FunctionCallInfo fcinfo, int arg)
 {
 	if (PG_ARGISNULL(arg) || PG_GETARG_INT32(arg) < 1 || PG_GETARG_INT32(arg) > MOST_LISTED)
@@ -45,6 +44,23 @@ forge_comm_list_limit(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(checked_limit(fcinfo, 0));
 }
 
+/* The arguments from "first" on: channel, before, after, around. */
+void
+check_places(FunctionCallInfo fcinfo, int first)
+{
+	int given = 0;
+
+	if (PG_ARGISNULL(first))
+		channel_is_null();
+	for (int i = 1; i <= 3; i++)
+		given += !PG_ARGISNULL(first + i);
+	if (given > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("only one of \"before\", \"after\" and \"around\" can be given"),
+				 errhint("Rows begin at one place and go on in one direction, or in both.")));
+}
+
 /*
  * one_place(channel, before, after, around): true, an error if no channel or
  * more than one place is given.
@@ -52,17 +68,7 @@ forge_comm_list_limit(PG_FUNCTION_ARGS)
 Datum
 forge_comm_one_place(PG_FUNCTION_ARGS)
 {
-	int given = 0;
-
-	if (PG_ARGISNULL(0))
-		channel_is_null();
-	for (int i = 1; i < PG_NARGS(); i++)
-		given += !PG_ARGISNULL(i);
-	if (given > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("only one of \"before\", \"after\" and \"around\" can be given"),
-				 errhint("Rows begin at one place and go on in one direction, or in both.")));
+	check_places(fcinfo, 0);
 	PG_RETURN_BOOL(true);
 }
 
@@ -84,18 +90,12 @@ forge_comm_count_limit(PG_FUNCTION_ARGS)
 
 /* ------------------------------------------------------------------ places */
 
-typedef struct Place
-{
-	int64 time; /* of timestamp or timestamptz, which are alike */
-	int64 id;
-} Place;
-
 /*
  * The number that a text is: digits, with a sign if need be.  A number that
  * is too large is the id of no message.
  */
-static bool
-is_id(const text *place, int64 *id)
+bool
+place_is_id(const text *place, int64 *id)
 {
 	const char *at = VARDATA_ANY(place);
 	const char *end = at + VARSIZE_ANY_EXHDR(place);
@@ -128,7 +128,7 @@ forge_comm_message_id(PG_FUNCTION_ARGS)
 {
 	int64 id;
 
-	if (!is_id(PG_GETARG_TEXT_PP(0), &id))
+	if (!place_is_id(PG_GETARG_TEXT_PP(0), &id))
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(id);
 }
@@ -145,13 +145,13 @@ is_time(const text *place)
 		   (length == 9 && memcmp(at, "-infinity", 9) == 0);
 }
 
-static bool
-is_unread(const text *place)
+bool
+place_is_unread(const text *place)
 {
 	return VARSIZE_ANY_EXHDR(place) == 6 && memcmp(VARDATA_ANY(place), "unread", 6) == 0;
 }
 
-static void
+void
 anchor_is_elsewhere(void)
 {
 	ereport(ERROR,
@@ -213,9 +213,27 @@ read_time(const text *place, Oid type)
 											 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
 
+/* A place named by a time, if it may be, or by a cursor. */
+Place
+place_read(Oid relid, int64 channel, const text *name, bool may_be_time, Oid type)
+{
+	if (may_be_time && is_time(name))
+		return (Place){ .time = read_time(name, type), .id = PG_INT64_MAX };
+	return read_cursor(relid, channel, name);
+}
+
+text *
+place_cursor(Oid relid, int64 channel, Place place)
+{
+	CursorUse use = { .kind = CURSOR_OF_MESSAGES, .relid = relid };
+	int64 values[] = { place.time, place.id, channel };
+
+	return cursor_encode(&use, values, lengthof(values));
+}
+
 /* The last place before this one; false if it is the first. */
-static bool
-step_back(Place *place)
+bool
+place_step_back(Place *place)
 {
 	if (place->id > PG_INT64_MIN)
 		place->id--;
@@ -247,23 +265,22 @@ read_place(FunctionCallInfo fcinfo, int arg, Oid type)
 	bool wants_time = type != INT8OID;
 	Place place = { .time = PG_INT64_MIN, .id = PG_INT64_MIN };
 
-	if (is_id(name, &place.id))
+	if (place_is_id(name, &place.id))
 	{
 		if (wants_time && PG_ARGISNULL(ARG_KNOWN))
 			anchor_is_elsewhere();
 		if (wants_time)
 			place.time = PG_GETARG_INT64(ARG_KNOWN);
 	}
-	else if (arg == ARG_AROUND && is_unread(name))
+	else if (arg == ARG_AROUND && place_is_unread(name))
 	{
 		/* where nothing was read, before all messages */
 		if (!PG_ARGISNULL(ARG_KNOWN))
 			*(wants_time ? &place.time : &place.id) = PG_GETARG_INT64(ARG_KNOWN);
 	}
-	else if (arg == ARG_AROUND && is_time(name))
-		place = (Place){ .time = wants_time ? read_time(name, type) : 0, .id = PG_INT64_MAX };
 	else
-		place = read_cursor(PG_GETARG_OID(ARG_TABLE), PG_GETARG_INT64(ARG_CHANNEL), name);
+		place = place_read(PG_GETARG_OID(ARG_TABLE), PG_GETARG_INT64(ARG_CHANNEL), name,
+						   arg == ARG_AROUND, wants_time ? type : TIMESTAMPTZOID);
 	return place;
 }
 
@@ -285,7 +302,7 @@ forge_comm_older_place(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(ARG_AT))
 	{
 		place = read_place(fcinfo, ARG_AT, type);
-		if (!step_back(&place))
+		if (!place_step_back(&place))
 			PG_RETURN_NULL();
 	}
 	else if (!PG_ARGISNULL(ARG_AROUND))
@@ -317,10 +334,9 @@ PG_FUNCTION_INFO_V1(forge_comm_message_cursor);
 Datum
 forge_comm_message_cursor(PG_FUNCTION_ARGS)
 {
-	CursorUse use = { .kind = CURSOR_OF_MESSAGES, .relid = PG_GETARG_OID(0) };
-	int64 values[] = { PG_GETARG_INT64(2), PG_GETARG_INT64(3), PG_GETARG_INT64(1) };
+	Place place = { .time = PG_GETARG_INT64(2), .id = PG_GETARG_INT64(3) };
 
-	PG_RETURN_TEXT_P(cursor_encode(&use, values, lengthof(values)));
+	PG_RETURN_TEXT_P(place_cursor(PG_GETARG_OID(0), PG_GETARG_INT64(1), place));
 }
 
 PG_FUNCTION_INFO_V1(forge_comm_thread_place);
@@ -339,7 +355,7 @@ forge_comm_thread_place(PG_FUNCTION_ARGS)
 		if (PG_ARGISNULL(i))
 			PG_RETURN_NULL();
 	after = PG_GETARG_TEXT_PP(3);
-	if (!is_id(after, &id))
+	if (!place_is_id(after, &id))
 		id = read_cursor(PG_GETARG_OID(0), PG_GETARG_INT64(1), after).id;
 	if (id == PG_GETARG_INT64(2))
 		PG_RETURN_NULL();
@@ -360,14 +376,20 @@ forge_comm_message_found(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-PG_FUNCTION_INFO_V1(forge_comm_no_markers);
-
-Datum
-forge_comm_no_markers(PG_FUNCTION_ARGS)
+void
+markers_are_unknown(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("it is not known what is unread"),
 			 errhint("Name the table with the read markers in the argument \"markers\" of forge_comm.enable_messages().")));
+}
+
+PG_FUNCTION_INFO_V1(forge_comm_no_markers);
+
+Datum
+forge_comm_no_markers(PG_FUNCTION_ARGS)
+{
+	markers_are_unknown();
 	PG_RETURN_NULL();
 }

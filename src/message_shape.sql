@@ -31,7 +31,9 @@ CREATE TYPE forge_comm.message_shape AS (
   reactions regclass,
   reaction_message name,
   reaction_user name,
-  emoji name
+  emoji name,
+  -- what message_page() asks, with names already in it
+  queries_constant text
 );
 COMMENT ON TYPE forge_comm.message_shape IS
   'A table of messages and what belongs to it; what is null, it does not have';

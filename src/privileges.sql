@@ -50,7 +50,8 @@ AS $$
                     'is_restoring', 'in_workspace_support', 'privacy_support', 'page_limit', 'page_offset', 'rules', 'rule_options',
                     'new_deletion_id', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy', 'list_limit',
                     'one_place', 'count_limit', 'message_id', 'older_time', 'older_id', 'newer_time', 'newer_id', 'message_cursor',
-                    'visible_channel', 'message_found', 'thread_place', 'no_markers', 'new_cursor_key', 'changes_options')
+                    'visible_channel', 'message_found', 'thread_place', 'no_markers', 'new_cursor_key', 'changes_options',
+                    'message_page')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
   'What grant_owner() grants';
@@ -211,6 +212,7 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.page_local_time(regclass, bigint, integer, integer),
   forge_comm.page_id(regclass, bigint, integer, integer),
   forge_comm.page_rest(regclass, bigint, integer, integer),
+  forge_comm.message_page(regclass, bigint, text, text, text, integer, regtype, boolean, text[]),
   -- what \d shows anyway
   forge_comm.rules(regclass),
   forge_comm.rule_options(regclass, name, name),

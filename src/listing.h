@@ -1,0 +1,39 @@
+/*
+ * listing.h
+ *		Places in a channel, from which messages are listed.
+ */
+#ifndef FORGE_COMM_LISTING_H
+#define FORGE_COMM_LISTING_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#define MOST_LISTED 100
+
+typedef struct Place
+{
+	int64 time; /* of timestamp or timestamptz, which are alike */
+	int64 id;
+} Place;
+
+/* Before and after all messages. */
+#define FIRST_PLACE ((Place){ .time = PG_INT64_MIN, .id = PG_INT64_MIN })
+#define LAST_PLACE	((Place){ .time = PG_INT64_MAX, .id = PG_INT64_MAX })
+
+/* Errors if arguments are wrong. */
+extern int32 checked_limit(FunctionCallInfo fcinfo, int arg);
+extern void check_places(FunctionCallInfo fcinfo, int first);
+
+/* What a text names a place by: see listing.c. */
+extern bool place_is_id(const text *place, int64 *id);
+extern bool place_is_unread(const text *place);
+extern Place place_read(Oid relid, int64 channel, const text *name, bool may_be_time, Oid type);
+
+extern bool place_step_back(Place *place);
+extern text *place_cursor(Oid relid, int64 channel, Place place);
+
+extern void anchor_is_elsewhere(void) pg_attribute_noreturn();
+extern void markers_are_unknown(void) pg_attribute_noreturn();
+
+#endif /* FORGE_COMM_LISTING_H */
