@@ -123,6 +123,71 @@ SELECT forge_comm.enable_messages('posts', author => NULL, parent => NULL, prefi
 SELECT old_message_page(1::smallint, "limit" => 1) -> 'messages';
 SELECT count(*) FROM pg_proc WHERE proname = 'old_get_thread';
 
+-- --------------------------------------------- the JSON is that of PostgreSQL
+SELECT forge_comm.disable_messages('posts');
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE DOMAIN percent AS integer CHECK (VALUE <= 100);
+CREATE TABLE wide (
+  id bigint PRIMARY KEY, channel_id bigint, created_at timestamptz NOT NULL, "reply_count" text, author text,
+  body text, big text, "näme ""q" text, small smallint, whole integer, large bigint, yes boolean, exact numeric, float8 float8, padded char(5), tag name,
+  day date, at timestamp, later timestamptz, span interval, bytes bytea, mood mood, percent percent, point point, ints integer[], texts text[],
+  js json, jsb jsonb, row likes, uuid uuid);
+INSERT INTO wide
+SELECT i, 1, '2026-01-01', 'hidden', 'kept', 'body ' || i, repeat('wide ', 20000 * (i % 2)), 'ä', -i, i, 9223372036854775807, i = 1, 1e-20 * i, 'NaN', 'ab', 'tag', '-infinity', 'infinity',
+       '2026-01-01 00:00:00.000001', '1 day', '\x00ff', 'bad', i, '(1,2)', '{{1,2},{3,NULL}}', '{}', '{"b": 1, "a": [1]}',
+       (ARRAY['1', '"s"', 'null', 'true', '[]', '{}', '{"a": {"b": [1, "x"]}}']::jsonb[])[i], ROW(1, NULL, 'k')::likes, '00000000-0000-0000-0000-000000000001'
+  FROM generate_series(1, 7) AS i;
+INSERT INTO wide (id, channel_id, created_at) VALUES (8, 1, '-infinity');
+ALTER TABLE wide ADD dropped integer;
+ALTER TABLE wide ADD parent_id bigint;
+DO $$ BEGIN FOR i IN 1..40 LOOP EXECUTE format('ALTER TABLE wide ADD c%s integer DEFAULT %s', i, i * 1000); END LOOP; END $$;
+SELECT forge_comm.enable_messages('wide', prefix => 'w_');
+ALTER TABLE wide DROP dropped, ADD added text DEFAULT 'added';
+CREATE FUNCTION wide_is_same() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  page jsonb := regress_threads.w_message_page(1);
+  rows jsonb := (SELECT jsonb_agg(to_jsonb(w) || '{"reply_count": 0, "last_reply_at": null}' ORDER BY created_at DESC, id DESC) FROM regress_threads.wide AS w);
+  copy jsonb := page::text::jsonb;
+BEGIN
+  RETURN concat_ws(' ', page -> 'messages' = rows, (page -> 'messages')::text = rows::text, page = copy, pg_column_size(page) = pg_column_size(copy),
+                   (SELECT bool_and(m -> e.key = e.value) FROM jsonb_array_elements(page -> 'messages') AS m, jsonb_each(m) AS e),
+                   (SELECT bool_and(page #> ARRAY['messages', (n - 1)::text, e.key] = e.value) FROM jsonb_array_elements(rows) WITH ORDINALITY AS m (m, n), jsonb_each(m) AS e),
+                   page -> 'messages' @> jsonb_build_array(rows -> 3));
+END $$;
+SELECT wide_is_same();
+SET timezone = 'Asia/Kolkata';
+SET datestyle = 'German';
+SELECT wide_is_same();
+SET datestyle = 'ISO';
+SET timezone = 'UTC';
+SELECT pg_column_size(w_message_page(2)) = pg_column_size(w_message_page(2)::text::jsonb), w_message_page(2) - 'newer';
+-- more rows than an entry with an offset comes after
+INSERT INTO wide (id, channel_id, created_at) SELECT i, 1, 'infinity' FROM generate_series(10, 150) AS i;
+SELECT jsonb_array_length(page -> 'messages'), page = page::text::jsonb, pg_column_size(page) = pg_column_size(page::text::jsonb),
+       (SELECT bool_and((page #>> ARRAY['messages', n::text, 'id'])::int = 150 - n) FROM generate_series(0, 99) AS n), page #>> '{messages,-1,id}' AS last
+  FROM w_message_page(1, "limit" => 100) AS page;
+
+-- -------------------------------------------------- queries that are not ours
+CREATE FUNCTION page_of(place text, older text, authors text) RETURNS text LANGUAGE sql AS $$
+  SELECT regress_threads.refused(format('SELECT forge_comm.message_page(''regress_threads.wide'', 1, %L, NULL, NULL, 1, ''timestamptz'', true, ARRAY[%L, NULL, %L, %L, %L, NULL, NULL])',
+                                        place, 'SELECT now() WHERE $1 + $2 IS NOT NULL', older, older, authors))
+$$;
+SELECT page_of(place, older, authors)
+  FROM (VALUES (NULL, 'SELECT 1::bigint, now(), 1::bigint, ''x''::text WHERE $1 = 1 AND $3 IS NOT NULL AND $2 IS NOT NULL', 'SELECT 1::bigint, ''x''::text WHERE $1 IS NOT NULL'),
+               ('1', 'SELECT 1::bigint, now(), 1::bigint WHERE $1 = 1 AND $3 IS NOT NULL AND $2 IS NOT NULL', NULL),
+               (NULL, 'SELECT ''text'', ''text'', ''text'' WHERE $1 = 1 AND $3 IS NOT NULL AND $2 IS NOT NULL', NULL),
+               (NULL, 'SELECT', NULL),
+               (NULL, 'DELETE FROM regress_threads.wide', NULL),
+               (NULL, 'SELECT 1::bigint, now(), 1::bigint INTO other', NULL),
+               (NULL, NULL, NULL),
+               -- one text for two queries whose parameters differ
+               (NULL, 'SELECT 1::bigint, now(), 1::bigint WHERE $1 = 1 AND $3 IS NOT NULL AND $2 IS NOT NULL', 'SELECT cardinality($1)::bigint, ''x''::text'),
+               (NULL, 'SELECT cardinality($1)::bigint, ''x''::text', NULL),
+               (NULL, 'SELECT 1::bigint, now(), 1::bigint WHERE $1 = 1 AND $3 IS NOT NULL AND $2 IS NOT NULL', 'SELECT 1::bigint')) AS q (place, older, authors);
+SELECT refused('SELECT forge_comm.message_page(''wide'', 1, NULL, NULL, NULL, 1, ''date'', true, ''{}'')');
+SELECT refused('SELECT forge_comm.message_page(''wide'', 1, NULL, NULL, NULL, 1, ''timestamp'', true, ''{}'')');
+SELECT forge_comm.message_page(NULL, 1, NULL, NULL, NULL, 1, 'timestamp', true, '{}') IS NULL AND forge_comm.message_page('wide', 1, NULL, NULL, NULL, 1, 'timestamp', true, NULL) IS NULL;
+
 SET forge_comm.allow_hard_delete = on;
 SET client_min_messages = error;
 DROP SCHEMA regress_threads CASCADE;

@@ -24,7 +24,7 @@ COMMENT ON FUNCTION forge_comm.place_query(forge_comm.message_shape) IS
   'The time of a message, as a template';
 
 -- $1 is the channel.
-CREATE FUNCTION forge_comm.unread_query(shape forge_comm.message_shape)
+CREATE FUNCTION forge_comm.marker_query(shape forge_comm.message_shape)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -35,7 +35,7 @@ AS $$
              WHERE k.{marker_channel} OPERATOR(pg_catalog.=) $1 AND a.{channel} OPERATOR(pg_catalog.=) $1
                AND k.{marker_user} OPERATOR(pg_catalog.=) forge_comm.current_user_id()' END
 $$;
-COMMENT ON FUNCTION forge_comm.unread_query(forge_comm.message_shape) IS
+COMMENT ON FUNCTION forge_comm.marker_query(forge_comm.message_shape) IS
   'The message that was read last, as a template, null if nobody knows';
 
 -- $1 is the channel, $2 and $3 a place.
@@ -110,7 +110,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   queries CONSTANT text[] := ARRAY[
-    forge_comm.place_query(shape), forge_comm.unread_query(shape),
+    forge_comm.place_query(shape), forge_comm.marker_query(shape),
     forge_comm.rows_query(shape, '<=', ' DESC'), forge_comm.rows_query(shape, '>', ''),
     forge_comm.authors_query(shape), forge_comm.replies_query(shape), forge_comm.reactions_query(shape)];
 BEGIN
