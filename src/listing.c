@@ -18,6 +18,7 @@
 #include "cursors.h"
 #include "listing.h"
 #include "message_errors.h"
+#include "queries.h"
 #include "visible.h"
 
 /* ------------------------------------------------------------------ limits */
@@ -244,6 +245,46 @@ place_step_back(Place *place)
 	return true;
 }
 
+static int64
+int_column(int column, bool *isnull)
+{
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, isnull));
+}
+
+bool
+place_of_message(const text *query, int64 scope, Oid type, Place *place)
+{
+	Oid types[] = { INT8OID, INT8OID };
+	Datum values[] = { Int64GetDatum(place->id), Int64GetDatum(scope) };
+	bool isnull;
+
+	if (run_query(query, 2, types, values, 1) == 0)
+		return false;
+	require_columns(&type, 1);
+	place->time = int_column(1, &isnull);
+	return !isnull;
+}
+
+/* Where nothing was read, before all messages. */
+Place
+place_last_read(const text *query, int64 channel, Oid type)
+{
+	Oid types[] = { INT8OID };
+	Oid columns[] = { INT8OID, type };
+	Datum values[] = { Int64GetDatum(channel) };
+	Place place;
+	bool no_id, no_time;
+
+	if (query == NULL)
+		markers_are_unknown();
+	if (run_query(query, 1, types, values, 1) == 0)
+		return FIRST_PLACE;
+	require_columns(columns, 2);
+	place.id = int_column(1, &no_id);
+	place.time = int_column(2, &no_time);
+	return no_id || no_time ? FIRST_PLACE : place;
+}
+
 /* What may name a place, as arguments of the functions below. */
 enum
 {
@@ -282,6 +323,79 @@ read_place(FunctionCallInfo fcinfo, int arg, Oid type)
 		place = place_read(PG_GETARG_OID(ARG_TABLE), PG_GETARG_INT64(ARG_CHANNEL), name,
 						   arg == ARG_AROUND, wants_time ? type : TIMESTAMPTZOID);
 	return place;
+}
+
+/* Errors unless it is that of times: nothing else fits into a place. */
+void
+require_time_type(Oid type)
+{
+	if (type != TIMESTAMPOID && type != TIMESTAMPTZOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the type is not one of times"),
+				 errhint("Messages have a timestamp, with or without time zone.")));
+}
+
+/* What may have to be looked up, as arguments of the functions below. */
+enum
+{
+	KNOWN_SCOPE,
+	KNOWN_NAME,
+	KNOWN_BY_ID, /* queries */
+	KNOWN_BY_MARKER,
+	KNOWN_LIKE
+};
+
+/* Look a place up: false if it is not there, or is known without. */
+static bool
+look_up(FunctionCallInfo fcinfo, Place *place)
+{
+	Oid type = get_fn_expr_argtype(fcinfo->flinfo, KNOWN_LIKE);
+	int64 scope = PG_GETARG_INT64(KNOWN_SCOPE);
+	const text *name = PG_GETARG_TEXT_PP(KNOWN_NAME);
+	bool is_id = place_is_id(name, &place->id);
+	int query = is_id ? KNOWN_BY_ID : KNOWN_BY_MARKER;
+	bool found = true;
+
+	require_time_type(type);
+	if (PG_ARGISNULL(query) || (!is_id && !place_is_unread(name)))
+		return false;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (is_id)
+		found = place_of_message(PG_GETARG_TEXT_PP(query), scope, type, place);
+	else
+		*place = place_last_read(PG_GETARG_TEXT_PP(query), scope, type);
+	SPI_finish();
+	return found;
+}
+
+PG_FUNCTION_INFO_V1(forge_comm_known_time);
+PG_FUNCTION_INFO_V1(forge_comm_known_id);
+
+/*
+ * known_time(scope, place, by_id, by_marker, like): the time of a place that
+ * has to be looked up by one of the queries, in a channel (or thread).
+ */
+Datum
+forge_comm_known_time(PG_FUNCTION_ARGS)
+{
+	Place place;
+
+	if (PG_ARGISNULL(KNOWN_SCOPE) || PG_ARGISNULL(KNOWN_NAME) || !look_up(fcinfo, &place))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(place.time);
+}
+
+/* known_id(scope, place, by_id, by_marker, like): its id */
+Datum
+forge_comm_known_id(PG_FUNCTION_ARGS)
+{
+	Place place;
+
+	if (PG_ARGISNULL(KNOWN_SCOPE) || PG_ARGISNULL(KNOWN_NAME) || !look_up(fcinfo, &place))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(place.id);
 }
 
 PG_FUNCTION_INFO_V1(forge_comm_older_place);

@@ -30,8 +30,18 @@ extern bool place_is_id(const text *place, int64 *id);
 extern bool place_is_unread(const text *place);
 extern Place place_read(Oid relid, int64 channel, const text *name, bool may_be_time, Oid type);
 
+/*
+ * Places that have to be looked up, within SPI_connect(): the time of the
+ * message whose id is in it, false if a channel (or thread) has no such
+ * message; and that of the message that was read last.
+ */
+extern bool place_of_message(const text *query, int64 scope, Oid type, Place *place);
+extern Place place_last_read(const text *query, int64 channel, Oid type);
+
 extern bool place_step_back(Place *place);
 extern text *place_cursor(Oid relid, int64 channel, Place place);
+
+extern void require_time_type(Oid type);
 
 extern void anchor_is_elsewhere(void) pg_attribute_noreturn();
 extern void markers_are_unknown(void) pg_attribute_noreturn();

@@ -77,6 +77,20 @@ LANGUAGE c STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION forge_comm.newer_id(regclass, bigint, text, text, bigint) IS
   'The id after which the messages after a place begin';
 
+CREATE FUNCTION forge_comm.known_time(scope bigint, place text, by_id text, by_marker text, "like" anyelement)
+RETURNS anyelement
+AS 'MODULE_PATHNAME', 'forge_comm_known_time'
+LANGUAGE c STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION forge_comm.known_time(bigint, text, text, text, anyelement) IS
+  'The time of a place, if a query has to look it up';
+
+CREATE FUNCTION forge_comm.known_id(scope bigint, place text, by_id text, by_marker text, "like" anyelement)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'forge_comm_known_id'
+LANGUAGE c STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION forge_comm.known_id(bigint, text, text, text, anyelement) IS
+  'The id of a place, if a query has to look it up';
+
 CREATE FUNCTION forge_comm.visible_channel(channel bigint, visible boolean)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'forge_comm_visible_channel'
@@ -118,65 +132,67 @@ $$;
 COMMENT ON FUNCTION forge_comm.channel_condition(forge_comm.message_shape) IS
   'The condition that the channel $1 is visible, asked once and whatever the plan: it names no row';
 
--- $1 is the channel, $4 what to look around of.  A CASE of which the planner
--- knows that it is false costs nothing.  COALESCE would keep a condition under
--- row security from using an index: PostgreSQL takes it for leaky.
-CREATE FUNCTION forge_comm.known_time(shape forge_comm.message_shape, place text)
+-- What has to be looked up for some names of a place: queries of their own,
+-- which cost nothing where the place has another name.
+-- $1 is the id, $2 the channel.
+CREATE FUNCTION forge_comm.place_query(shape forge_comm.message_shape)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT format($template$CASE
-               WHEN forge_comm.message_id(%1$s) IS NOT NULL
-               THEN (SELECT a.{created_at} FROM {rel} AS a
-                      WHERE a.{key} OPERATOR(pg_catalog.=) forge_comm.message_id(%1$s)
-                        AND a.{channel} OPERATOR(pg_catalog.=) $1)%2$s
-             END$template$,
-                place, CASE WHEN (shape).markers IS NOT NULL THEN $template$
-               WHEN $4 OPERATOR(pg_catalog.=) 'unread'
-               THEN (SELECT a.{created_at} FROM {markers} AS k
-                       JOIN {rel} AS a ON a.{key} OPERATOR(pg_catalog.=) k.{marker}
-                      WHERE k.{marker_channel} OPERATOR(pg_catalog.=) $1 AND a.{channel} OPERATOR(pg_catalog.=) $1
-                        AND k.{marker_user} OPERATOR(pg_catalog.=) forge_comm.current_user_id())$template$ END)
+  SELECT 'SELECT a.{created_at} FROM {rel} AS a
+           WHERE a.{key} OPERATOR(pg_catalog.=) $1 AND a.{channel} OPERATOR(pg_catalog.=) $2'
 $$;
-COMMENT ON FUNCTION forge_comm.known_time(forge_comm.message_shape, text) IS
-  'The time of the message that names a place, as an expression';
+COMMENT ON FUNCTION forge_comm.place_query(forge_comm.message_shape) IS
+  'The time of a message, as a template';
 
-CREATE FUNCTION forge_comm.known_id(shape forge_comm.message_shape)
+-- $1 is the channel.
+CREATE FUNCTION forge_comm.marker_query(shape forge_comm.message_shape)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT CASE WHEN (shape).markers IS NULL THEN 'NULL'
-              ELSE $template$CASE WHEN $4 OPERATOR(pg_catalog.=) 'unread'
-               THEN (SELECT k.{marker} FROM {markers} AS k
-                      WHERE k.{marker_channel} OPERATOR(pg_catalog.=) $1
-                        AND k.{marker_user} OPERATOR(pg_catalog.=) forge_comm.current_user_id()) END$template$ END
+  SELECT CASE WHEN (shape).markers IS NOT NULL THEN
+           'SELECT k.{marker}::pg_catalog.int8, a.{created_at}
+              FROM {markers} AS k JOIN {rel} AS a ON a.{key} OPERATOR(pg_catalog.=) k.{marker}
+             WHERE k.{marker_channel} OPERATOR(pg_catalog.=) $1 AND a.{channel} OPERATOR(pg_catalog.=) $1
+               AND k.{marker_user} OPERATOR(pg_catalog.=) forge_comm.current_user_id()' END
 $$;
-COMMENT ON FUNCTION forge_comm.known_id(forge_comm.message_shape) IS
-  'The id of the message read last, if it is what names a place, as an expression';
+COMMENT ON FUNCTION forge_comm.marker_query(forge_comm.message_shape) IS
+  'The message that was read last, as a template, null if nobody knows';
+
+CREATE FUNCTION forge_comm.known_place(what text, place text, by_id text, by_marker text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format('forge_comm.%s(%s, %s, %s, NULL::{created_at_type})', what, place, by_id, by_marker)
+$$;
+COMMENT ON FUNCTION forge_comm.known_place(text, text, text, text) IS
+  'The time, or the id, of what a place is named by, as an expression';
 
 -- One branch of a list: the rows of the channel on one side of a place, the
 -- nearest first.  The inner limit tells the planner how few rows there are at
 -- most: of one that is not a constant it would expect a tenth of the channel,
 -- and make a new plan for each call.  What says whether the branch is wanted at
--- all stands outside, beyond row security: there the planner drops what is not.
+-- all stands outside: there the planner drops what is not.
 CREATE FUNCTION forge_comm.listing_branch(shape forge_comm.message_shape, wanted text, place text, descending text, half text)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT format($template$(SELECT h.*
-             FROM (SELECT m.*
-                     FROM {rel} AS m
-                    WHERE forge_comm.one_place($1, $2, $3, %7$s) AND %3$s
-                      AND m.{channel} OPERATOR(pg_catalog.=) $1 AND %1$s
-                      AND (m.{created_at}, m.{key}) %4$s
-                    ORDER BY m.{created_at}%5$s, m.{key}%5$s
-                    LIMIT 100) AS h
-            WHERE %2$s
-            ORDER BY h.{created_at}%5$s, h.{key}%5$s
-            LIMIT CASE WHEN $4 IS NULL THEN forge_comm.list_limit($5) ELSE %6$s END)$template$,
+  SELECT format($template$(SELECT n.*
+             FROM (SELECT h.*
+                     FROM (SELECT m.*
+                             FROM {rel} AS m
+                            WHERE forge_comm.one_place($1, $2, $3, %7$s) AND %3$s
+                              AND m.{channel} OPERATOR(pg_catalog.=) $1 AND %1$s
+                              AND (m.{created_at}, m.{key}) %4$s
+                            ORDER BY m.{created_at}%5$s, m.{key}%5$s
+                            LIMIT 100) AS h
+                    ORDER BY h.{created_at}%5$s, h.{key}%5$s
+                    LIMIT CASE WHEN $4 IS NULL THEN forge_comm.list_limit($5) ELSE %6$s END) AS n
+            WHERE %2$s)$template$,
                 forge_comm.live_condition(shape, 'm'), wanted, forge_comm.channel_condition(shape), place, descending, half,
                 CASE WHEN (shape).markers IS NOT NULL THEN '$4'
                      ELSE 'CASE WHEN $4 OPERATOR(pg_catalog.=) ''unread'' THEN forge_comm.no_markers() ELSE $4 END' END)
@@ -184,10 +200,25 @@ $$;
 COMMENT ON FUNCTION forge_comm.listing_branch(forge_comm.message_shape, text, text, text, text) IS
   'The rows on one side of a place, as a template';
 
+CREATE FUNCTION forge_comm.listing_place(side text, argument text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format($template$((SELECT forge_comm.%1$s_time({rel_constant}, $1, %2$s, $4, %3$s)),
+                           (SELECT forge_comm.%1$s_id({rel_constant}, $1, %2$s, $4, %4$s)))$template$,
+                side, argument,
+                forge_comm.known_place('known_time', format('$1, CASE WHEN %1$s IS NULL THEN $4 ELSE %1$s END', argument),
+                                       '{place_query_constant}', '{marker_query_constant}'),
+                forge_comm.known_place('known_id', '$1, $4', 'NULL', '{marker_query_constant}'))
+$$;
+COMMENT ON FUNCTION forge_comm.listing_place(text, text) IS
+  'The place where one side of a list ends or begins, as a template';
+
 -- Two scans of one index that meet at the place.  The planner leaves one out
 -- where the arguments that are not given tell it to.  Each half of the place is
--- a query of its own: a function of one, which is not leakproof, could not be
--- looked up in the index under row security.
+-- a query of its own, asked when the channel is known to be visible: a function
+-- the planner would call before.
 CREATE FUNCTION forge_comm.listing_query(shape forge_comm.message_shape)
 RETURNS text
 LANGUAGE sql IMMUTABLE
@@ -200,15 +231,10 @@ AS $$
           %s) AS m
    ORDER BY m.{created_at} DESC, m.{key} DESC
 $template$,
-    forge_comm.listing_branch(shape, '$3 IS NULL', format($place$OPERATOR(pg_catalog.<=)
-                          ((SELECT forge_comm.older_time({rel_constant}, $1, $2, $4, %s)),
-                           (SELECT forge_comm.older_id({rel_constant}, $1, $2, $4, %s)))$place$,
-      forge_comm.known_time(shape, 'CASE WHEN $2 IS NULL THEN $4 ELSE $2 END'), forge_comm.known_id(shape)),
+    forge_comm.listing_branch(shape, '$3 IS NULL', 'OPERATOR(pg_catalog.<=) ' || forge_comm.listing_place('older', '$2'),
       ' DESC', '(forge_comm.list_limit($5) OPERATOR(pg_catalog.+) 1) OPERATOR(pg_catalog./) 2'),
-    forge_comm.listing_branch(shape, '($3 IS NOT NULL OR $4 IS NOT NULL)', format($place$OPERATOR(pg_catalog.>)
-                          ((SELECT forge_comm.newer_time({rel_constant}, $1, $3, $4, %s)),
-                           (SELECT forge_comm.newer_id({rel_constant}, $1, $3, $4, %s)))$place$,
-      forge_comm.known_time(shape, 'CASE WHEN $3 IS NULL THEN $4 ELSE $3 END'), forge_comm.known_id(shape)),
+    forge_comm.listing_branch(shape, '($3 IS NOT NULL OR $4 IS NOT NULL)',
+      'OPERATOR(pg_catalog.>) ' || forge_comm.listing_place('newer', '$3'),
       '', 'forge_comm.list_limit($5) OPERATOR(pg_catalog./) 2'))
 $$;
 COMMENT ON FUNCTION forge_comm.listing_query(forge_comm.message_shape) IS
@@ -220,6 +246,8 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+  shape.place_query_constant := quote_literal(forge_comm.fit(forge_comm.place_query(shape), shape));
+  shape.marker_query_constant := quote_nullable(forge_comm.fit(forge_comm.marker_query(shape), shape));
   PERFORM forge_comm.create_message_function(
     shape, 'message_cursor', 'message {rel}', 'text', 'STABLE PARALLEL SAFE',
     'SELECT forge_comm.message_cursor({rel_constant}, $1.{channel}, $1.{created_at}, $1.{key})',

@@ -101,81 +101,25 @@ typedef struct MessagePage
 
 /* ----------------------------------------------------------------- queries */
 
-/* The array may be anybody's: is a result what we are about to read? */
-static void
-require_columns(const Oid *types, int n)
-{
-	TupleDesc desc = SPI_tuptable->tupdesc;
-
-	for (int i = 0; i < n; i++)
-		if (desc->natts < n || TupleDescAttr(desc, i)->atttypid != types[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("a query of a page has other columns"),
-					 errhint("Call forge_comm.enable_messages() again.")));
-}
-
 static uint64
 ask(const MessagePage *page, int query, int nargs, Oid *argtypes, Datum *values, long most)
 {
-	if (page->queries[query] == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("a query of a page is missing"),
-				 errhint("Call forge_comm.enable_messages() again.")));
 	return run_query(page->queries[query], nargs, argtypes, values, most);
-}
-
-static int64
-int_column(HeapTuple tuple, int column, bool *isnull)
-{
-	return DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, column + 1, isnull));
-}
-
-static Place
-place_of_message(const MessagePage *page, int64 id)
-{
-	Oid types[] = { INT8OID, INT8OID };
-	Datum values[] = { Int64GetDatum(id), Int64GetDatum(page->channel) };
-	Place place = { .id = id };
-	bool isnull;
-
-	if (ask(page, QUERY_PLACE, 2, types, values, 1) == 0)
-		anchor_is_elsewhere();
-	require_columns(&page->time_type, 1);
-	place.time = int_column(SPI_tuptable->vals[0], 0, &isnull);
-	return place;
-}
-
-/* Where nothing was read, before all messages. */
-static Place
-place_of_unread(const MessagePage *page)
-{
-	Oid types[] = { INT8OID };
-	Oid columns[] = { INT8OID, page->time_type };
-	Datum values[] = { Int64GetDatum(page->channel) };
-	Place place = FIRST_PLACE;
-	bool no_time, no_id;
-
-	if (page->queries[QUERY_UNREAD] == NULL)
-		markers_are_unknown();
-	if (ask(page, QUERY_UNREAD, 1, types, values, 1) == 0)
-		return place;
-	require_columns(columns, 2);
-	place.id = int_column(SPI_tuptable->vals[0], 0, &no_id);
-	place.time = int_column(SPI_tuptable->vals[0], 1, &no_time);
-	return no_id || no_time ? FIRST_PLACE : place;
 }
 
 static Place
 find_place(const MessagePage *page, const text *name, bool any)
 {
-	int64 id;
+	Place place;
 
-	if (place_is_id(name, &id))
-		return place_of_message(page, id);
+	if (place_is_id(name, &place.id))
+	{
+		if (!place_of_message(page->queries[QUERY_PLACE], page->channel, page->time_type, &place))
+			anchor_is_elsewhere();
+		return place;
+	}
 	if (any && place_is_unread(name))
-		return place_of_unread(page);
+		return place_last_read(page->queries[QUERY_UNREAD], page->channel, page->time_type);
 	return place_read(page->relid, page->channel, name, any, page->time_type);
 }
 
@@ -733,19 +677,6 @@ take_queries(MessagePage *page, ArrayType *array)
 		page->queries[i] = nulls[i] ? NULL : DatumGetTextPP(elements[i]);
 }
 
-static Oid
-time_type_of(FunctionCallInfo fcinfo)
-{
-	Oid type = PG_ARGISNULL(ARG_TIME_TYPE) ? InvalidOid : PG_GETARG_OID(ARG_TIME_TYPE);
-
-	if (type != TIMESTAMPOID && type != TIMESTAMPTZOID)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the type is not one of times"),
-				 errhint("Messages have a timestamp, with or without time zone.")));
-	return type;
-}
-
 PG_FUNCTION_INFO_V1(forge_comm_message_page);
 
 /*
@@ -766,7 +697,8 @@ forge_comm_message_page(PG_FUNCTION_ARGS)
 	page = palloc0(sizeof(MessagePage));
 	page->relid = PG_GETARG_OID(ARG_TABLE);
 	page->channel = PG_GETARG_INT64(ARG_CHANNEL);
-	page->time_type = time_type_of(fcinfo);
+	page->time_type = PG_ARGISNULL(ARG_TIME_TYPE) ? InvalidOid : PG_GETARG_OID(ARG_TIME_TYPE);
+	require_time_type(page->time_type);
 	page->has_author = !PG_ARGISNULL(ARG_HAS_AUTHOR) && PG_GETARG_BOOL(ARG_HAS_AUTHOR);
 	take_queries(page, PG_GETARG_ARRAYTYPE_P(ARG_QUERIES));
 

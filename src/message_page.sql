@@ -8,35 +8,9 @@ LANGUAGE c STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION forge_comm.message_page(regclass, bigint, text, text, text, integer, regtype, boolean, text[]) IS
   'What queries find about a page of messages; what they take and return, src/message_page.c says';
 
--- The queries, in their order; each a template, of which only the values of
--- parameters change, so that one plan does for all calls.
-
--- $1 is the id, $2 the channel.
-CREATE FUNCTION forge_comm.place_query(shape forge_comm.message_shape)
-RETURNS text
-LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT 'SELECT a.{created_at} FROM {rel} AS a
-           WHERE a.{key} OPERATOR(pg_catalog.=) $1 AND a.{channel} OPERATOR(pg_catalog.=) $2'
-$$;
-COMMENT ON FUNCTION forge_comm.place_query(forge_comm.message_shape) IS
-  'The time of a message, as a template';
-
--- $1 is the channel.
-CREATE FUNCTION forge_comm.marker_query(shape forge_comm.message_shape)
-RETURNS text
-LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT CASE WHEN (shape).markers IS NOT NULL THEN
-           'SELECT k.{marker}::pg_catalog.int8, a.{created_at}
-              FROM {markers} AS k JOIN {rel} AS a ON a.{key} OPERATOR(pg_catalog.=) k.{marker}
-             WHERE k.{marker_channel} OPERATOR(pg_catalog.=) $1 AND a.{channel} OPERATOR(pg_catalog.=) $1
-               AND k.{marker_user} OPERATOR(pg_catalog.=) forge_comm.current_user_id()' END
-$$;
-COMMENT ON FUNCTION forge_comm.marker_query(forge_comm.message_shape) IS
-  'The message that was read last, as a template, null if nobody knows';
+-- The queries, after place_query() and marker_query(), in their order; each a
+-- template, of which only the values of parameters change, so that one plan
+-- does for all calls.
 
 -- $1 is the channel, $2 and $3 a place.
 CREATE FUNCTION forge_comm.rows_query(shape forge_comm.message_shape, comparison text, descending text)

@@ -32,7 +32,9 @@ CREATE TYPE forge_comm.message_shape AS (
   reaction_message name,
   reaction_user name,
   emoji name,
-  -- what message_page() asks, with names already in it
+  -- what functions ask, with names already in it
+  place_query_constant text,
+  marker_query_constant text,
   queries_constant text
 );
 COMMENT ON TYPE forge_comm.message_shape IS

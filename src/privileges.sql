@@ -51,7 +51,7 @@ AS $$
                     'new_deletion_id', 'mask_literals', 'history_options', 'key_columns', 'private_lines_policy', 'list_limit',
                     'one_place', 'count_limit', 'message_id', 'older_time', 'older_id', 'newer_time', 'newer_id', 'message_cursor',
                     'visible_channel', 'message_found', 'thread_place', 'no_markers', 'new_cursor_key', 'changes_options',
-                    'message_page')
+                    'message_page', 'known_time', 'known_id')
 $$;
 COMMENT ON FUNCTION forge_comm.owner_functions() IS
   'What grant_owner() grants';
@@ -212,6 +212,8 @@ GRANT EXECUTE ON FUNCTION
   forge_comm.page_local_time(regclass, bigint, integer, integer),
   forge_comm.page_id(regclass, bigint, integer, integer),
   forge_comm.page_rest(regclass, bigint, integer, integer),
+  forge_comm.known_time(bigint, text, text, text, anyelement),
+  forge_comm.known_id(bigint, text, text, text, anyelement),
   forge_comm.message_page(regclass, bigint, text, text, text, integer, regtype, boolean, text[]),
   -- what \d shows anyway
   forge_comm.rules(regclass),

@@ -84,9 +84,28 @@ plan_of(const text *query, int nargs, Oid *argtypes)
 uint64
 run_query(const text *query, int nargs, Oid *argtypes, Datum *values, long most)
 {
+	if (query == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("a query for messages is missing"),
+				 errhint("Call forge_comm.enable_messages() again.")));
 	if (SPI_execute_plan(plan_of(query, nargs, argtypes), values, NULL, true, most) != SPI_OK_SELECT)
 		elog(ERROR, "a query of ours is not a SELECT");
 	return SPI_processed;
+}
+
+/* The texts come as arguments, and may be anybody's. */
+void
+require_columns(const Oid *types, int n)
+{
+	TupleDesc desc = SPI_tuptable->tupdesc;
+
+	for (int i = 0; i < n; i++)
+		if (desc->natts < n || TupleDescAttr(desc, i)->atttypid != types[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("a query for messages has other columns"),
+					 errhint("Call forge_comm.enable_messages() again.")));
 }
 
 void

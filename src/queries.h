@@ -16,6 +16,9 @@
  */
 extern uint64 run_query(const text *query, int nargs, Oid *argtypes, Datum *values, long most);
 
+/* An error unless the result of the last one begins with columns of these types. */
+extern void require_columns(const Oid *types, int n);
+
 extern void queries_init(void);
 
 #endif /* FORGE_COMM_QUERIES_H */
