@@ -94,6 +94,7 @@ typedef struct MessagePage
 	int n;
 	bool has_older;
 	bool has_newer;
+	Place newest; /* where to ask on for newer rows if there are none yet */
 	FoundList authors;
 	FoundList replies;
 	FoundList reactions;
@@ -199,6 +200,7 @@ take_after(MessagePage *page, Place place, int limit)
 	Place end = LAST_PLACE;
 
 	take_newer(page, place, limit);
+	page->newest = place;
 	if (page->n > 0)
 		end = page->messages[page->n - 1].place;
 	page->has_older = (page->n == 0 || place_step_back(&end)) && has_rows(page, QUERY_OLDER, end);
@@ -216,6 +218,7 @@ take_messages(MessagePage *page, FunctionCallInfo fcinfo)
 {
 	int limit = checked_limit(fcinfo, ARG_LIMIT);
 
+	page->newest = FIRST_PLACE;
 	if (!PG_ARGISNULL(ARG_BEFORE))
 		take_before(page, find_place(page, PG_GETARG_TEXT_PP(ARG_BEFORE), false), limit);
 	else if (!PG_ARGISNULL(ARG_AFTER))
@@ -646,7 +649,7 @@ write_page(MessagePage *page)
 		prepare_fields(&writer);
 	jsonb_begin(&writer.json);
 	jsonb_open_object(&writer.json, &keys);
-	put_cursor(&writer, page->n > 0 ? page->messages[0].place : FIRST_PLACE);
+	put_cursor(&writer, page->n > 0 ? page->messages[0].place : page->newest);
 	if (page->n > 0)
 		put_cursor(&writer, page->messages[page->n - 1].place);
 	else

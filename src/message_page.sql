@@ -45,7 +45,8 @@ $$;
 COMMENT ON FUNCTION forge_comm.authors_query(forge_comm.message_shape) IS
   'The names of authors, as a template, null if they have none';
 
--- Replies are counted, by their index: a number that is kept could drift.
+-- Replies are counted, by their index: a number that is kept could drift.  As in
+-- get_thread(), a message that is its own parent is no reply to itself.
 CREATE FUNCTION forge_comm.replies_query(shape forge_comm.message_shape)
 RETURNS text
 LANGUAGE sql IMMUTABLE
@@ -54,7 +55,8 @@ AS $$
   SELECT CASE WHEN (shape).parent IS NOT NULL THEN format(
            'SELECT r.{parent}::pg_catalog.int8, pg_catalog.count(*), pg_catalog.max(r.{created_at})
               FROM {rel} AS r
-             WHERE r.{parent} OPERATOR(pg_catalog.=) ANY ($1) AND %s
+             WHERE r.{parent} OPERATOR(pg_catalog.=) ANY ($1)
+               AND r.{parent} OPERATOR(pg_catalog.<>) r.{key} AND %s
              GROUP BY r.{parent}
              ORDER BY r.{parent}', forge_comm.live_condition(shape, 'r')) END
 $$;
