@@ -85,7 +85,7 @@ SELECT count(*) > 60, bool_and(refused(format('SELECT * FROM list_messages(1, %L
 SELECT body FROM get_message(96);
 SELECT body FROM get_message(96, strict => true);
 SELECT count(*) FROM unnest('{95,201,202,999}'::bigint[]) AS id, get_message(id);
-SELECT refused(format('SELECT * FROM get_message(%L, strict => true)', id)) FROM unnest('{95,201,202,999}'::bigint[]) AS id;
+SELECT refused(format('SELECT * FROM get_message(%L, strict => true)', id)) FROM unnest('{95,201,202,999,NULL}'::bigint[]) AS id;
 SELECT refused('SELECT id.id, m.id FROM (VALUES (NULL::bigint), (96)) AS id (id), get_message(id.id, strict => true) AS m');
 SELECT count(*) FROM get_message(96, NULL);
 -- how many

@@ -192,7 +192,8 @@ AS $$
                             LIMIT 100) AS h
                     ORDER BY h.{created_at}%5$s, h.{key}%5$s
                     LIMIT CASE WHEN $4 IS NULL THEN forge_comm.list_limit($5) ELSE %6$s END) AS n
-            WHERE %2$s)$template$,
+            WHERE %2$s
+            ORDER BY n.{created_at} DESC, n.{key} DESC)$template$,
                 forge_comm.live_condition(shape, 'm'), wanted, forge_comm.channel_condition(shape), place, descending, half,
                 CASE WHEN (shape).markers IS NOT NULL THEN '$4'
                      ELSE 'CASE WHEN $4 OPERATOR(pg_catalog.=) ''unread'' THEN forge_comm.no_markers() ELSE $4 END' END)
@@ -262,7 +263,8 @@ BEGIN
     format($template$
   SELECT m.*
     FROM {rel} AS m
-   WHERE m.{key} OPERATOR(pg_catalog.=) $1 AND %1$s
+   WHERE m.{key} OPERATOR(pg_catalog.=) CASE WHEN $1 IS NULL AND $2 AND forge_comm.message_found(false) THEN NULL ELSE $1 END
+     AND %1$s
      AND ($2 IS NOT TRUE OR
           forge_comm.message_found((SELECT true FROM {rel} AS m WHERE m.{key} OPERATOR(pg_catalog.=) $1 AND %1$s)))
 $template$, forge_comm.live_condition(shape, 'm')),

@@ -134,6 +134,9 @@ SELECT matches(pg_temp.command(who, 'SET LOCAL search_path = evil, pg_temp, pg_c
                              PERFORM * FROM attack.get_message(10, true); PERFORM attack.count_messages(1, 5); PERFORM * FROM attack.get_thread(10, ''10''::pg_catalog.text);
                              PERFORM attack.message_page(1); PERFORM forge_comm.visible_channel(1, true)', NULL),
     (NULL, 'regress_attacker', 'PERFORM forge_comm.no_markers()', '22023'),
+    (1, 'regress_attacker', 'PERFORM forge_comm.known_time(1, ''10''::pg_catalog.text, ''SELECT pg_catalog.now() WHERE $1 IS NOT NULL AND $2 IS NOT NULL'', NULL, pg_catalog.now()),
+                                     forge_comm.known_id(1, ''unread''::pg_catalog.text, NULL, ''SELECT 1::pg_catalog.int8, pg_catalog.now() WHERE $1 IS NOT NULL'', pg_catalog.now());
+                             PERFORM * FROM attack.list_messages(1, before => ''10''::pg_catalog.text)', NULL),
     (1, 'regress_attacker', 'PERFORM forge_comm.message_page(''attack.messages'', 1, NULL, NULL, NULL, 1, ''timestamptz'', false, ARRAY[NULL, NULL, ''SELECT 1::pg_catalog.int8, pg_catalog.now(), 1::pg_catalog.int8 WHERE $1 IS NOT NULL AND $2 IS NOT NULL AND $3 IS NOT NULL'', NULL, NULL, NULL, NULL])', NULL),
     (1, 'regress_attacker', 'PERFORM forge_comm.older_time(''attack.messages'', 1, NULL, NULL, pg_catalog."timestamp"(pg_catalog.now())),
                                      forge_comm.newer_time(''attack.messages'', 1, NULL, NULL, pg_catalog."timestamp"(pg_catalog.now())),

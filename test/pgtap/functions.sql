@@ -111,18 +111,20 @@ SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
                     'message_function_comment', 'trigger_arguments', 'live_key_comment', 'is_email', 'normalize_email',
                     'is_display_name', 'is_slug', 'is_channel_name', 'is_url', 'is_color', 'is_timezone', 'is_message_body',
                     'is_password_hash', 'password_problem', 'clean_text', 'validation_options', 'unique_index_comment', 'list_limit',
-                    'one_place', 'count_limit', 'message_id', 'channel_condition', 'known_time', 'known_id', 'listing_branch',
-                    'listing_query', 'unread_condition', 'unread_query', 'unread_cap', 'first_id', 'inbox_query',
-                    'search_description', 'search_vector', 'search_places', 'search_extract_query', 'places_extract_value',
-                    'places_extract_query', 'places_compare_partial', 'places_consistent', 'places_tri_consistent', 'fence_block',
-                    'place_query', 'marker_query', 'rows_query', 'authors_query', 'replies_query', 'reactions_query'], 'IMMUTABLE is what looks at its arguments only');
+                    'one_place', 'count_limit', 'message_id', 'channel_condition', 'listing_branch', 'listing_query',
+                    'unread_condition', 'unread_query', 'unread_cap', 'first_id', 'inbox_query', 'search_description',
+                    'search_vector', 'search_places', 'search_extract_query', 'places_extract_value', 'places_extract_query',
+                    'places_compare_partial', 'places_consistent', 'places_tri_consistent', 'fence_block', 'place_query',
+                    'marker_query', 'rows_query', 'authors_query', 'replies_query', 'reactions_query', 'known_place',
+                    'listing_place'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
                     'rule_options', 'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values',
                     'history_key', 'check_rule', 'is_valid', 'older_time', 'older_id', 'newer_time', 'newer_id', 'message_cursor',
                     'visible_channel', 'message_found', 'thread_place', 'no_markers', 'reading_user', 'inbox_cursor', 'inbox_place',
                     'read_changes', 'search_rows', 'search_matches', 'in_places', 'search_selectivity', 'page_time',
-                    'page_local_time', 'page_id', 'page_rest', 'fence_stamp', 'fence_candidates', 'count_fences', 'message_page'],
+                    'page_local_time', 'page_id', 'page_rest', 'fence_stamp', 'fence_candidates', 'count_fences', 'message_page',
+                    'known_time', 'known_id'],
               'STABLE in C is what reads the context or the catalogue');
 SELECT is_empty('SELECT oid::regprocedure FROM functions WHERE proname ~ ''^(set_context|pin_|set_service|enable_|disable_|restore|use_|forget_|grant_|revoke_|create_|mark_secret|unmark_|verify_)'' AND proname NOT IN (''enable_statement'', ''verify_log'', ''verify_history'')
                     AND prokind = ''f'' AND provolatile <> ''v''', 'VOLATILE is what changes something');
@@ -145,7 +147,7 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = 
                     'reading_user', 'unread_cap', 'inbox_cursor', 'inbox_place', 'read_changes', 'search_description',
                     'search_vector', 'search_places', 'search_selectivity', 'search_extract_query', 'places_extract_value',
                     'places_extract_query', 'places_compare_partial', 'places_consistent', 'places_tri_consistent', 'fence_block',
-                    'message_page'],
+                    'message_page', 'known_time', 'known_id'],
               'PARALLEL SAFE is what reads only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE proparallel = ''r''', ARRAY['search_rows', 'page_time', 'page_local_time', 'page_id', 'page_rest'],
               'PARALLEL RESTRICTED is what runs queries, or has to know whether a trigger is running');

@@ -45,6 +45,8 @@ INSERT INTO public_functions VALUES
   ('forge_comm.page_local_time(regclass,bigint,integer,integer)'),
   ('forge_comm.page_id(regclass,bigint,integer,integer)'),
   ('forge_comm.page_rest(regclass,bigint,integer,integer)'),
+  ('forge_comm.known_id(bigint,text,text,text,anyelement)'),
+  ('forge_comm.known_time(bigint,text,text,text,anyelement)'),
   ('forge_comm.message_page(regclass,bigint,text,text,text,integer,regtype,boolean,text[])'),
   ('forge_comm.rules(regclass)'),
   ('forge_comm.rule_options(regclass,name,name)'),
