@@ -111,7 +111,8 @@ SELECT p.oid::regprocedure FROM pg_proc AS p WHERE pronamespace = 'forge_comm'::
 -- Every function that is not C has its own search path, but those that commit
 SELECT p.oid::regprocedure FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
  WHERE pronamespace = 'forge_comm'::regnamespace AND lanname <> 'c'
-   AND (proconfig IS NULL OR NOT proconfig @> ARRAY['search_path=pg_catalog, pg_temp']);
+   AND (proconfig IS NULL OR NOT proconfig @> ARRAY['search_path=pg_catalog, pg_temp'])
+ ORDER BY p.proname COLLATE "C";
 -- Each object has a comment
 SELECT pg_describe_object(d.classid, d.objid, 0) FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
  WHERE e.extname = 'forge_comm' AND d.deptype = 'e' AND d.classid <> 'pg_type'::regclass
