@@ -162,6 +162,7 @@ REGRESS = \
 	row_life \
 	messages \
 	listing \
+	cursors \
 	threads \
 	unread \
 	inbox \
@@ -197,6 +198,7 @@ ISOLATION = \
 	registering \
 	reading \
 	telling \
+	replies \
 	fencing
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=forge_comm
 
