@@ -9,6 +9,8 @@
 
 #include "fmgr.h"
 
+#include "compat.h"
+
 #define MOST_LISTED 100
 
 typedef struct Place
@@ -43,7 +45,7 @@ extern text *place_cursor(Oid relid, int64 channel, Place place);
 
 extern void require_time_type(Oid type);
 
-extern void anchor_is_elsewhere(void) pg_attribute_noreturn();
-extern void markers_are_unknown(void) pg_attribute_noreturn();
+pg_noreturn extern void anchor_is_elsewhere(void);
+pg_noreturn extern void markers_are_unknown(void);
 
 #endif /* FORGE_COMM_LISTING_H */
