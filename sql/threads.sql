@@ -184,6 +184,8 @@ SELECT page_of(place, older, authors)
                (NULL, 'SELECT 1::bigint, now(), 1::bigint WHERE $1 = 1 AND $3 IS NOT NULL AND $2 IS NOT NULL', 'SELECT cardinality($1)::bigint, ''x''::text'),
                (NULL, 'SELECT cardinality($1)::bigint, ''x''::text', NULL),
                (NULL, 'SELECT 1::bigint, now(), 1::bigint WHERE $1 = 1 AND $3 IS NOT NULL AND $2 IS NOT NULL', 'SELECT 1::bigint')) AS q (place, older, authors);
+SELECT page_of(NULL, 'SELECT 1::bigint, now(), 1::bigint WHERE $1 = 1 AND $3 IS NOT NULL AND $2 IS NOT NULL', 'SELECT cardinality($1)::bigint, now()');
+SELECT refused('SELECT forge_comm.known_id(1, ''unread'', NULL, ''SELECT cardinality($1)::bigint, now()'', now())');
 SELECT refused(format('SELECT forge_comm.%s(1, ''1'', ''SELECT %s WHERE $1 + $2 IS NOT NULL'', NULL, %s)', f, result, kind))
   FROM unnest('{known_time,known_id}'::text[]) AS f, unnest('{now(),1,NULL}'::text[]) AS result, unnest('{now(),1}'::text[]) AS kind ORDER BY f DESC, result, kind;
 SELECT refused('SELECT forge_comm.message_page(''wide'', 1, NULL, NULL, NULL, 1, ''date'', true, ''{}'')');
