@@ -299,6 +299,28 @@ SELECT posts_message_page(2) - '{older,newer}'::text[];
 SELECT forge_comm.disable_messages('posts');
 SELECT count(*) FROM pg_proc WHERE proname ~ '^posts_';
 
+-- ------------------------------------- a place deep down is as near as any other
+CREATE TABLE flood (id integer PRIMARY KEY, channel_id integer, created_at timestamptz NOT NULL, parent_id integer);
+INSERT INTO flood SELECT i, i % 2, timestamptz '2026-01-01 00:00Z' + i / 3 * interval '1 second' FROM generate_series(1, 40000) AS i;
+SELECT forge_comm.enable_messages('flood', prefix => 'flood_');
+VACUUM ANALYZE flood;
+CREATE FUNCTION touched(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  plan json;
+BEGIN
+  FOR i IN 1..2 LOOP -- the first time, PostgreSQL reads its catalogs, too
+    EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ' || query INTO plan;
+  END LOOP;
+  RETURN (plan #>> '{0,Plan,Shared Hit Blocks}')::bigint + (plan #>> '{0,Plan,Shared Read Blocks}')::bigint;
+END $$;
+SELECT function, way, max(n) - min(n) <= 4 AS same, max(n) < most AS few
+  FROM (VALUES ('* FROM flood_list_messages', 24), ('flood_message_page', 200)) AS f (function, most),
+       unnest('{before,after,around}'::text[]) AS way,
+       unnest('{39000,20000,1000}'::integer[]) AS place,
+       touched(format('SELECT %s(0, %s => %L)', function, way, CASE way WHEN 'around' THEN place::text ELSE (SELECT flood_message_cursor(m) FROM flood AS m WHERE id = place) END)) AS n
+ GROUP BY function, most, way ORDER BY function, way;
+SELECT forge_comm.disable_messages('flood');
+
 SET forge_comm.allow_hard_delete = on;
 SET client_min_messages = error;
 DROP SCHEMA regress_listing CASCADE;
