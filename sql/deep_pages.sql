@@ -18,17 +18,8 @@ GRANT USAGE ON SCHEMA regress_deep TO regress_app;
 -- what this usually gives away must not hold for fences
 ALTER DEFAULT PRIVILEGES IN SCHEMA regress_deep GRANT ALL ON TABLES TO PUBLIC;
 
-CREATE FUNCTION refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  message text;
-  hint text;
-BEGIN
-  EXECUTE statement;
-  RETURN 'not refused';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-  RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, nullif(hint, ''));
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/sql/include/refused.sql
 
 -- Channel 1 is large and public, 2 is private, 3 another workspace's, 4 small
 CREATE TABLE channels (id int PRIMARY KEY, workspace_id int NOT NULL, is_private boolean NOT NULL);

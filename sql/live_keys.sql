@@ -12,18 +12,8 @@ SELECT forge_comm.grant_owner('regress_owner');
 SELECT forge_comm.grant_app('regress_owner');
 SET SESSION AUTHORIZATION regress_owner;
 
-CREATE FUNCTION refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  message text;
-  detail text;
-  hint text;
-BEGIN
-  EXECUTE statement;
-  RETURN 'not refused';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-  RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, nullif(detail, ''), nullif(hint, ''));
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/sql/include/refused.sql
 -- All that a dump would say of the indexes and constraints of a table
 CREATE VIEW keys AS
 SELECT i.indrelid::regclass AS rel, c.relname,

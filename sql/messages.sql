@@ -16,18 +16,8 @@ GRANT EXECUTE ON FUNCTION forge_comm.set_service_context(text) TO regress_owner;
 SET SESSION AUTHORIZATION regress_owner;
 GRANT USAGE ON SCHEMA regress_messages TO regress_app;
 
-CREATE FUNCTION refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  message text;
-  detail text;
-  hint text;
-BEGIN
-  EXECUTE statement;
-  RETURN 'not refused';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-  RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, nullif(detail, ''), nullif(hint, ''));
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/sql/include/refused.sql
 
 -- Which of these words a query's plan has
 CREATE FUNCTION plan_has(query text, VARIADIC words text[]) RETURNS text[] LANGUAGE plpgsql AS $$

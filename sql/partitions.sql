@@ -17,18 +17,8 @@ SET SESSION AUTHORIZATION regress_owner;
 GRANT USAGE ON SCHEMA regress_partitions TO PUBLIC;
 ALTER DEFAULT PRIVILEGES IN SCHEMA regress_partitions GRANT ALL ON TABLES TO regress_app;
 
-CREATE FUNCTION refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  message text;
-  detail text;
-  hint text;
-BEGIN
-  EXECUTE statement;
-  RETURN 'not refused';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-  RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, nullif(detail, ''), nullif(hint, ''));
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/sql/include/refused.sql
 
 -- Whether each table is guarded: by policies, forced, and by triggers
 CREATE VIEW guarded AS

@@ -18,18 +18,8 @@ SET SESSION AUTHORIZATION regress_owner;
 GRANT USAGE ON SCHEMA regress_purge TO PUBLIC;
 GRANT CREATE ON SCHEMA regress_purge TO regress_job;
 
-CREATE FUNCTION refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  message text;
-  detail text;
-  hint text;
-BEGIN
-  EXECUTE statement;
-  RETURN 'not refused';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-  RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, nullif(detail, ''), nullif(hint, ''));
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/sql/include/refused.sql
 
 CREATE TABLE channels (id int PRIMARY KEY, workspace_id int NOT NULL);
 CREATE TABLE messages (id int PRIMARY KEY, workspace_id int NOT NULL, channel int REFERENCES channels ON DELETE CASCADE,

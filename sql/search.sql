@@ -15,18 +15,8 @@ SELECT forge_comm.grant_owner('regress_owner');
 SET SESSION AUTHORIZATION regress_owner;
 GRANT USAGE ON SCHEMA regress_search TO regress_app;
 
-CREATE FUNCTION refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  message text;
-  detail text;
-  hint text;
-BEGIN
-  EXECUTE statement;
-  RETURN 'not refused';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-  RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, nullif(detail, ''), nullif(hint, ''));
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/sql/include/refused.sql
 
 CREATE TABLE workspaces (id int PRIMARY KEY);
 CREATE TABLE memberships (user_id int, workspace_id int REFERENCES workspaces, PRIMARY KEY (user_id, workspace_id));

@@ -15,18 +15,8 @@ SELECT forge_comm.grant_app('regress_owner');
 SET SESSION AUTHORIZATION regress_owner;
 GRANT USAGE ON SCHEMA regress_soft TO PUBLIC;
 
-CREATE FUNCTION refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  message text;
-  detail text;
-  hint text;
-BEGIN
-  EXECUTE statement;
-  RETURN 'not refused';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-  RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, nullif(detail, ''), nullif(hint, ''));
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/sql/include/refused.sql
 
 CREATE TABLE items (id int PRIMARY KEY, kind text, secret text);
 INSERT INTO items SELECT i, CASE WHEN i % 2 = 0 THEN 'even' ELSE 'odd' END FROM generate_series(1, 40) AS i;

@@ -15,18 +15,8 @@ SELECT forge_comm.grant_app('regress_owner');
 SET SESSION AUTHORIZATION regress_owner;
 GRANT USAGE ON SCHEMA regress_stmt TO PUBLIC;
 
-CREATE FUNCTION refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  message text;
-  detail text;
-  hint text;
-BEGIN
-  EXECUTE statement;
-  RETURN 'not refused';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-  RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, nullif(detail, ''), nullif(hint, ''));
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/sql/include/refused.sql
 
 CREATE TABLE parent (id int PRIMARY KEY, name text, old_name text, weight int DEFAULT 1, twice int GENERATED ALWAYS AS (weight * 2) STORED);
 CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent ON DELETE CASCADE);

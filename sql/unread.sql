@@ -12,17 +12,8 @@ SET search_path = regress_unread;
 GRANT USAGE ON SCHEMA regress_unread TO regress_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA regress_unread TO regress_app;
 
-CREATE FUNCTION refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  message text;
-  hint text;
-BEGIN
-  EXECUTE statement;
-  RETURN 'not refused';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-  RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, nullif(hint, ''));
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\i :abs_srcdir/sql/include/refused.sql
 
 INSERT INTO users (id, email, display_name) SELECT i, i || '@example.com', 'User ' || i FROM generate_series(1, 3) AS i;
 INSERT INTO workspaces (id, name, slug) VALUES (1, 'One', 'one'), (2, 'Two', 'two');
