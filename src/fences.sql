@@ -340,9 +340,7 @@ RETURNS text
 LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT string_agg(p.part[1] || coalesce(o.options ->> p.part[2], ''), '' ORDER BY p.ordinality)
-    FROM forge_comm.deep_pages_options(rel) AS o (options),
-         regexp_matches(template, '([^{]*)(?:\{([a-z]+)\}|$)', 'g') WITH ORDINALITY AS p (part, ordinality)
+  SELECT forge_comm.fill(template, forge_comm.deep_pages_options(rel))
 $$;
 COMMENT ON FUNCTION forge_comm.fence_query(regclass, text) IS
   'A template of SQL about fences, for those of a table';

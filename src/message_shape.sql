@@ -168,7 +168,6 @@ COMMENT ON FUNCTION forge_comm.message_shape(regclass) IS
 
 -- ----------------------------------------------------------------- functions
 
--- One pass, so that a name with braces in it is left as it is.
 CREATE FUNCTION forge_comm.fit(template text, shape forge_comm.message_shape)
 RETURNS text
 LANGUAGE plpgsql STABLE
@@ -187,16 +186,13 @@ BEGIN
       USING ERRCODE = 'undefined_column',
             HINT = 'Name it in the arguments of forge_comm.enable_messages().';
   END IF;
-  RETURN (
-    SELECT string_agg(
-             p.part[1] || CASE
-               WHEN p.part[2] IS NULL THEN ''
-               -- A table or a type comes quoted already.
-               WHEN p.part[2] IN ('rel', 'channels', 'authors', 'markers', 'reactions') OR p.part[2] ~ '_(type|constant)$'
-               THEN names ->> p.part[2]
-               ELSE quote_ident(names ->> p.part[2])
-             END, '' ORDER BY p.ordinality)
-      FROM regexp_matches(template, '([^{]*)(?:\{([a-z_]+)\}|$)', 'g') WITH ORDINALITY AS p (part, ordinality));
+  -- A table, a type or a constant comes quoted already.
+  RETURN forge_comm.fill(template, (
+    SELECT jsonb_object_agg(n.key, CASE
+             WHEN n.key IN ('rel', 'channels', 'authors', 'markers', 'reactions') OR n.key ~ '_(type|constant)$' THEN n.value
+             ELSE quote_ident(n.value)
+           END)
+      FROM jsonb_each_text(jsonb_strip_nulls(names)) AS n));
 END
 $$;
 COMMENT ON FUNCTION forge_comm.fit(text, forge_comm.message_shape) IS

@@ -224,6 +224,18 @@ $$;
 COMMENT ON FUNCTION forge_comm.object_name(text, text) IS
   'A name for an object that goes with a table';
 
+-- One pass, so that a name with braces in it is left as it is.
+CREATE FUNCTION forge_comm.fill(template text, names jsonb)
+RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT string_agg(p.part[1] || coalesce(names ->> p.part[2], ''), '' ORDER BY p.ordinality)
+    FROM regexp_matches(template, '([^{]*)(?:\{([a-z_]+)\}|$)', 'g') WITH ORDINALITY AS p (part, ordinality)
+$$;
+COMMENT ON FUNCTION forge_comm.fill(text, jsonb) IS
+  'A template of SQL with what stands for the names in {braces}';
+
 CREATE FUNCTION forge_comm.family(rel regclass)
 RETURNS TABLE (member regclass, is_partition boolean, depth integer)
 LANGUAGE sql STABLE

@@ -116,7 +116,7 @@ SELECT set_eq('SELECT proname::text FROM functions WHERE provolatile = ''i''',
                     'search_vector', 'search_places', 'search_extract_query', 'places_extract_value', 'places_extract_query',
                     'places_compare_partial', 'places_consistent', 'places_tri_consistent', 'fence_block', 'place_query',
                     'marker_query', 'rows_query', 'authors_query', 'replies_query', 'reactions_query', 'known_place',
-                    'listing_place'], 'IMMUTABLE is what looks at its arguments only');
+                    'listing_place', 'fill'], 'IMMUTABLE is what looks at its arguments only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE lanname = ''c'' AND provolatile = ''s''',
               ARRAY['current_user_id', 'current_workspace_id', 'workspace_ids', 'in_workspace', 'has_role', 'context',
                     'rule_options', 'can_access', 'can_enter', 'knows_user', 'is_current_user', 'in_service_context', 'row_values',
@@ -147,7 +147,7 @@ SELECT set_eq('SELECT DISTINCT proname::text FROM functions WHERE proparallel = 
                     'reading_user', 'unread_cap', 'inbox_cursor', 'inbox_place', 'read_changes', 'search_description',
                     'search_vector', 'search_places', 'search_selectivity', 'search_extract_query', 'places_extract_value',
                     'places_extract_query', 'places_compare_partial', 'places_consistent', 'places_tri_consistent', 'fence_block',
-                    'message_page', 'known_time', 'known_id'],
+                    'message_page', 'known_time', 'known_id', 'fill'],
               'PARALLEL SAFE is what reads only');
 SELECT set_eq('SELECT proname::text FROM functions WHERE proparallel = ''r''', ARRAY['search_rows', 'page_time', 'page_local_time', 'page_id', 'page_rest'],
               'PARALLEL RESTRICTED is what runs queries, or has to know whether a trigger is running');
